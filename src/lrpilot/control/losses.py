@@ -1,0 +1,67 @@
+"""Series of losses: their noise, their spikes, and whether they rose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+MIN_WINDOW = 8  # assumed: fewer losses than this say nothing about their own noise
+_MAD_TO_SD = 1.4826  # closed form: a normal's standard deviation over its median deviation
+
+
+def is_spike(losses: Sequence[float], *, run: int, z: float) -> bool:
+    """Whether the last `run` losses all lie far above what the ones before them explain.
+
+    Args:
+        losses: Recent training losses in order; the last `run` are judged by the rest.
+        run: How many losses in a row must be high.
+        z: How many robust standard deviations above the median count as far.
+
+    Returns:
+        False when fewer than `MIN_WINDOW` earlier losses are there to judge by.
+    """
+    before, last = np.asarray(losses[:-run]), np.asarray(losses[-run:])
+    if before.size < MIN_WINDOW:
+        return False
+    median = float(np.median(before))
+    sd = _MAD_TO_SD * float(np.median(np.abs(before - median)))
+    return bool((last > median + z * sd + 1e-12 * abs(median)).all())
+
+
+def rose(after: Sequence[float], before: Sequence[float], *, alpha: float) -> bool | None:
+    """Whether the mean loss rose, by a one-sided Welch test at level `alpha`.
+
+    Returns:
+        None when either side holds fewer than two losses.
+
+    Source:
+        Welch, "The generalization of Student's problem", Biometrika 34 (1947).
+    """
+    from scipy.special import stdtr
+
+    if len(after) < 2 or len(before) < 2:
+        return None
+    a, b = np.asarray(after, dtype=float), np.asarray(before, dtype=float)
+    va, vb = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size
+    difference = float(a.mean() - b.mean())
+    if va + vb == 0.0:
+        return difference > 0.0
+    degrees = (va + vb) ** 2 / (va**2 / (a.size - 1) + vb**2 / (b.size - 1))
+    return float(stdtr(degrees, -difference / math.sqrt(va + vb))) <= alpha
+
+
+def successive_noise(means: Sequence[float]) -> float | None:
+    """Standard deviation of one value, from the differences of successive ones.
+
+    A trend makes it larger, so it errs on the side of calling a change noise.
+
+    Returns:
+        None with fewer than five differences: too few to speak of noise.
+    """
+    differences = np.abs(np.diff(np.asarray(means, dtype=float)))
+    differences = differences[np.isfinite(differences)]
+    if differences.size < 5:  # assumed
+        return None
+    return _MAD_TO_SD * float(np.median(differences)) / math.sqrt(2.0)

@@ -1,0 +1,118 @@
+"""The words of control: a budget, what was observed, what was decided, and who decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeVar
+
+from lrpilot.errors import InputError
+from lrpilot.facts import Recommendation
+from lrpilot.metric import Evaluation
+
+Action = Literal["hold", "raise", "cut", "rollback", "stop"]
+State = TypeVar("State")
+NO_FIGURES: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a run may spend.
+
+    Attributes:
+        steps: Optimizer steps of the whole run; steps that a roll-back repeats count too.
+        steps_per_epoch: Optimizer steps until an example is seen again; None if unknown.
+        evaluations: Validations to plan, without the one before training and those that a loss
+            spike asks for.
+        anneal: Whether the controller brings the rate to zero. False where a schedule of the
+            user's already does.
+
+    Raises:
+        InputError: A count below 1 (or below 0 for evaluations).
+    """
+
+    steps: int
+    steps_per_epoch: int | None = None
+    evaluations: int = 24
+    anneal: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"a budget of {self.steps} steps: give at least 1")
+        if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
+            raise InputError(f"steps_per_epoch is {self.steps_per_epoch}: give at least 1")
+        if self.evaluations < 0:
+            raise InputError(f"evaluations is {self.evaluations}: give 0 or more")
+
+    def shape(self, step: int) -> float:
+        """The anneal's factor for the step that follows `step` done ones: 1 at 0, 0 at the end."""
+        return max(0.0, 1.0 - step / self.steps) if self.anneal else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one optimizer step, or one validation after it, showed.
+
+    Attributes:
+        step: Optimizer steps that really happened so far (0 before training).
+        train_loss: Mean training loss of the step; None on a validation.
+        grad_norm: Norm of the step's gradient where the host knows it.
+        validation: The validation; None on a training step.
+    """
+
+    step: int
+    train_loss: float | None = None
+    grad_norm: float | None = None
+    validation: Evaluation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What follows from an observation.
+
+    Attributes:
+        action: "hold", "raise", "cut", "rollback" (return to the kept state) or "stop".
+        lr_scale: Multiplier of the recommended peak for the next step, the anneal included.
+        rule: Name of the rule that decided.
+        reason: Why, in a sentence.
+        figures: The numbers that it rests on.
+        keep: Whether this point is the best so far: keep its state, roll-backs return to it.
+        evaluate: Whether a validation is wanted now.
+    """
+
+    action: Action
+    lr_scale: float
+    rule: str
+    reason: str = ""
+    figures: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
+    keep: bool = False
+    evaluate: bool = False
+
+
+class Controller(Protocol[State]):
+    """A policy: pure, with visible state. No clock, no input or output, no torch.
+
+    The state is a frozen dataclass; `dump` and `load` turn it into JSON types and back, exactly.
+    """
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        ...
+
+    def init(self, recommendation: Recommendation, budget: Budget) -> State:
+        """The state before the first step."""
+        ...
+
+    def update(self, state: State, observation: Observation) -> tuple[Decision, State]:
+        """Decide on one observation."""
+        ...
+
+    def dump(self, state: State) -> dict[str, Any]:
+        """The state as JSON types."""
+        ...
+
+    def load(self, data: dict[str, Any]) -> State:
+        """The inverse of `dump`."""
+        ...

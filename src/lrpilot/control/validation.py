@@ -1,0 +1,376 @@
+"""The validation-driven controller: start small, raise while stable, cut on overfitting.
+
+This is the article's procedure with its words made exact. Two validations of the same examples
+are compared pairwise (`lrpilot.metric.compare`); "worse" means worse at a level that keeps the
+chance of even one false alarm in the whole run at `error_rate`. Then:
+
+- *stable* (not worse): the rate is raised, while the climb lasts and below any rate that failed;
+- *worse* after a raise, before any example was seen twice, or with a training loss that rose too:
+  the rate was too high; roll back to the best state and go on lower;
+- *worse* on data seen before, with a training loss that did not rise: overfitting; cut;
+- a loss that is not finite: roll back at once. A spike of the training loss only asks for a
+  validation, which decides;
+- the rate anneals to zero by the end of the budget, and the best state is what is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from lrpilot.control.losses import is_spike, rose, successive_noise
+from lrpilot.control.plan import evaluation_steps
+from lrpilot.control.types import Action, Budget, Decision, Observation
+from lrpilot.errors import InputError
+from lrpilot.facts import Recommendation
+from lrpilot.metric import Comparison, Evaluation, compare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValidationState:
+    """Everything the controller remembers; replaced, never changed.
+
+    Attributes:
+        budget: What the run may spend.
+        plan: Steps after which a validation is due.
+        step: Optimizer steps done.
+        level: Multiplier of the recommended peak, without the anneal.
+        ceiling: A level that failed; raises stay below it. None while none has.
+        overfitted: Whether overfitting was seen; raises are over then.
+        best, best_step, best_level: The best validation, where it was and at which level.
+        reference: What the next validation is compared with.
+        before: Training losses leading up to `reference`.
+        recent: The latest training losses.
+        means: The means of the latest validations, whose noise is needed when each is bare.
+        tests: Comparisons made so far.
+        spikes: Validations that a loss spike asked for so far.
+        rollbacks: Roll-backs so far.
+    """
+
+    budget: Budget
+    plan: tuple[int, ...]
+    step: int = 0
+    level: float = 1.0
+    ceiling: float | None = None
+    overfitted: bool = False
+    best: Evaluation | None = None
+    best_step: int = 0
+    best_level: float = 1.0
+    reference: Evaluation | None = None
+    before: tuple[float, ...] = ()
+    recent: tuple[float, ...] = ()
+    means: tuple[float, ...] = ()
+    tests: int = 0
+    spikes: int = 0
+    rollbacks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationController:
+    """The article's procedure, with stated error rates.
+
+    Attributes:
+        error_rate: Chance of one false "worse" or more in a whole run.
+        raise_factor: Factor of a raise.
+        climb_frac: Share of the budget in which validations come fast and each stable one raises.
+        raise_until: Share of the budget after which the rate is not raised any more.
+        cut_factor: Factor of a cut on overfitting.
+        rollback_factor: Level after a roll-back, as a share of the level that failed.
+        window: Training losses remembered on each side.
+        spike_run, spike_z: A spike is so many losses in a row, so many robust standard
+            deviations above the median.
+        max_spikes: Validations that spikes may ask for.
+        max_rollbacks: Roll-backs after which the run stops as diverged.
+    """
+
+    error_rate: float = 0.05  # assumed: the usual level
+    raise_factor: float = 2.0  # assumed: half a grid step of the usual sweeps
+    climb_frac: float = 0.2  # assumed
+    raise_until: float = 0.5  # assumed: half of the run is left to profit from a raise
+    cut_factor: float = 0.5  # assumed
+    rollback_factor: float = 0.25  # assumed: two raises below the level that failed
+    window: int = 32  # assumed
+    spike_run: int = 3  # assumed: three normal losses in a row over 3 sd have p < 1e-8
+    spike_z: float = 3.0  # assumed
+    max_spikes: int = 5  # assumed
+    max_rollbacks: int = 8  # assumed: at a quarter each, 4.8 powers of ten
+    name: str = "validation"
+
+    def init(self, recommendation: Recommendation, budget: Budget) -> ValidationState:
+        """The state before the first step: the recommended rate itself, level 1."""
+        plan = evaluation_steps(budget, climb_frac=self.climb_frac)
+        return ValidationState(budget, plan)
+
+    def update(
+        self, state: ValidationState, observation: Observation
+    ) -> tuple[Decision, ValidationState]:
+        """Decide on a training step or on a validation.
+
+        Raises:
+            InputError: The observation lies before the state's step.
+        """
+        if observation.step < state.step:
+            raise InputError(
+                f"an observation of step {observation.step} after step {state.step}: a roll-back"
+                " does not turn the step count back, repeated steps are spent too"
+            )
+        if observation.validation is not None:
+            return self._on_validation(state, observation.step, observation.validation)
+        return self._on_step(state, observation)
+
+    # -- training steps ---------------------------------------------------------------------
+
+    def _on_step(
+        self, state: ValidationState, observation: Observation
+    ) -> tuple[Decision, ValidationState]:
+        loss = observation.train_loss
+        state = replace(state, step=observation.step)
+        norm = observation.grad_norm
+        if (loss is not None and not math.isfinite(loss)) or (
+            norm is not None and math.isnan(norm)
+        ):
+            what = "training loss" if loss is None or not math.isfinite(loss) else "gradient norm"
+            return self._roll_back(
+                state,
+                "divergence",
+                f"the {what} is not finite",
+                {"loss": math.nan if loss is None else loss},
+            )
+        if loss is not None:
+            state = replace(state, recent=(*state.recent, loss)[-2 * self.window :])
+        if state.step in state.plan:
+            return self._say(state, "hold", "planned-validation", evaluate=True)
+        if state.spikes < self.max_spikes and is_spike(
+            state.recent, run=self.spike_run, z=self.spike_z
+        ):
+            state = replace(state, spikes=state.spikes + 1, recent=())
+            reason = f"{self.spike_run} training losses in a row lie far above the noise: validate"
+            figures = {"loss": math.nan if loss is None else loss}
+            return self._say(state, "hold", "spike", reason, figures, evaluate=True)
+        return self._say(state, "hold", "anneal")
+
+    # -- validations ------------------------------------------------------------------------
+
+    def _on_validation(
+        self, state: ValidationState, step: int, new: Evaluation
+    ) -> tuple[Decision, ValidationState]:
+        state = replace(state, step=step)
+        best, reference = state.best, state.reference
+        if best is None or reference is None:
+            return self._first(state, new)
+        if not new.finite:
+            return self._roll_back(state, "divergence", "validation is not finite", {})
+        state = replace(
+            state, tests=state.tests + 1, means=(*state.means, new.mean)[-self.window :]
+        )
+        result = compare(
+            new,
+            reference,
+            alpha=self._level_of_test(state),
+            noise_sd=successive_noise(state.means),
+        )
+        figures = {
+            "value": new.mean,
+            "best": best.mean,
+            "difference": result.difference,
+            "standard_error": result.standard_error,
+            "p_worse": result.p_worse,
+            "level": result.alpha,
+        }
+        if step >= state.budget.steps:
+            return self._last(state, new, figures)
+        if result.verdict == "worse":
+            return self._worse(state, new, result, figures)
+        return self._stable(self._maybe_best(state, new), new, result, figures)
+
+    def _first(self, state: ValidationState, new: Evaluation) -> tuple[Decision, ValidationState]:
+        if not new.finite:
+            reason = "validation is not finite before any rate could do harm"
+            return self._say(state, "stop", "divergence", reason)
+        state = self._maybe_best(state, new)
+        reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
+        return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+
+    def _last(
+        self, state: ValidationState, new: Evaluation, figures: dict[str, float]
+    ) -> tuple[Decision, ValidationState]:
+        if state.best is None or _better(new, state.best):
+            state = self._maybe_best(state, new)
+            reason = f"the budget is spent and the last state, {new.mean:.4g}, is the best"
+            return self._say(state, "hold", "end", reason, figures, keep=True)
+        reason = (
+            f"the budget is spent; step {state.best_step} validated better"
+            f" ({state.best.mean:.4g} against {new.mean:.4g}), so its state is what is kept"
+        )
+        return self._say(state, "rollback", "keep-best", reason, figures)
+
+    def _worse(
+        self,
+        state: ValidationState,
+        new: Evaluation,
+        result: Comparison,
+        figures: dict[str, float],
+    ) -> tuple[Decision, ValidationState]:
+        suspect = self._too_high(state)
+        by = f"validation got worse by {result.sentence()}"
+        if suspect:
+            reason = f"{by} and {suspect}: the rate is too high"
+            return self._roll_back(state, "too-high", reason, figures)
+        level = state.level * self.cut_factor
+        reason = (
+            f"{by} while the training loss did not rise: overfitting; the rate is cut to"
+            f" {self.cut_factor:g} of what it was"
+        )
+        state = replace(
+            state, level=level, overfitted=True, reference=new, before=state.recent, recent=()
+        )
+        return self._say(state, "cut", "overfitting", reason, figures)
+
+    def _too_high(self, state: ValidationState) -> str:
+        """Why the rate, not overfitting, made validation worse; empty if nothing says so."""
+        per_epoch = state.budget.steps_per_epoch
+        if state.level > state.best_level:
+            return "the rate was raised since"
+        if per_epoch is not None and state.step <= per_epoch:
+            return "no example was seen twice yet"
+        training_rose = rose(state.recent, state.before, alpha=self.error_rate)
+        if training_rose is None:
+            return "too few training losses speak for overfitting"
+        return "the training loss rose too" if training_rose else ""
+
+    def _stable(
+        self,
+        state: ValidationState,
+        new: Evaluation,
+        result: Comparison,
+        figures: dict[str, float],
+    ) -> tuple[Decision, ValidationState]:
+        keep = state.best is new
+        seen = "improved" if result.verdict == "improved" else "is not worse"
+        level = state.level * self.raise_factor
+        block = self._no_raise(state, level, result)
+        if block:
+            reason = f"validation {seen} ({result.sentence()}); {block}"
+            return self._say(state, "hold", "stable", reason, figures, keep=keep)
+        reason = (
+            f"validation {seen} ({result.sentence()}): the rate is raised by {self.raise_factor:g}"
+        )
+        state = replace(state, level=level)
+        return self._say(state, "raise", "stable", reason, figures, keep=keep)
+
+    def _no_raise(self, state: ValidationState, level: float, result: Comparison) -> str:
+        """Why the rate is not raised to `level`; empty when nothing forbids it."""
+        if result.verdict == "undecided":
+            return "bare means cannot be judged before a few of them show their noise"
+        if state.step > self.raise_until * state.budget.steps:
+            return "what is left of the budget is for annealing"
+        if state.overfitted:
+            return "after overfitting the rate is not raised again"
+        if state.ceiling is not None and level >= state.ceiling:
+            return f"a raise would reach {state.ceiling:g} times the start, which failed"
+        return ""
+
+    # -- shared pieces ----------------------------------------------------------------------
+
+    def _level_of_test(self, state: ValidationState) -> float:
+        """The level of one test: `error_rate` shared over every pair that could be compared."""
+        most = len(state.plan) + self.max_spikes + 1
+        return self.error_rate / (most * (most - 1) / 2)
+
+    def _maybe_best(self, state: ValidationState, new: Evaluation) -> ValidationState:
+        if state.best is not None and not _better(new, state.best):
+            return state
+        return replace(
+            state,
+            best=new,
+            best_step=state.step,
+            best_level=state.level,
+            reference=new,
+            before=state.recent,
+            recent=(),
+        )
+
+    def _roll_back(
+        self, state: ValidationState, rule: str, reason: str, figures: dict[str, float]
+    ) -> tuple[Decision, ValidationState]:
+        if state.best is None or state.rollbacks >= self.max_rollbacks:
+            left = "nothing to roll back to" if state.best is None else "no roll-back is left"
+            return self._say(state, "stop", rule, f"{reason}; {left}", figures)
+        level = min(state.level * self.rollback_factor, state.best_level)
+        ceiling = min(state.level, state.ceiling or math.inf)
+        reason = (
+            f"{reason}; back to step {state.best_step}, on at {level / state.level:.3g} of the"
+            " rate that failed"
+        )
+        state = replace(
+            state,
+            level=level,
+            ceiling=ceiling,
+            reference=state.best,
+            recent=(),
+            rollbacks=state.rollbacks + 1,
+        )
+        return self._say(state, "rollback", rule, reason, figures)
+
+    def _say(
+        self,
+        state: ValidationState,
+        action: Action,
+        rule: str,
+        reason: str = "",
+        figures: dict[str, float] | None = None,
+        *,
+        keep: bool = False,
+        evaluate: bool = False,
+    ) -> tuple[Decision, ValidationState]:
+        decision = Decision(
+            action=action,
+            lr_scale=state.level * state.budget.shape(state.step),
+            rule=rule,
+            reason=reason,
+            figures=figures or {},
+            keep=keep,
+            evaluate=evaluate,
+        )
+        return decision, state
+
+    # -- storage ----------------------------------------------------------------------------
+
+    def dump(self, state: ValidationState) -> dict[str, Any]:
+        """The state as JSON types."""
+        data = {name: getattr(state, name) for name in ValidationState.__slots__}
+        data["budget"] = asdict(state.budget)
+        for name in ("plan", "before", "recent", "means"):
+            data[name] = list(data[name])
+        for name in ("best", "reference"):
+            data[name] = _dump_evaluation(data[name])
+        return data
+
+    def load(self, data: dict[str, Any]) -> ValidationState:
+        """The inverse of `dump`."""
+        data = dict(data, budget=Budget(**data["budget"]))
+        for name in ("plan", "before", "recent", "means"):
+            data[name] = tuple(data[name])
+        for name in ("best", "reference"):
+            data[name] = _load_evaluation(data[name])
+        return ValidationState(**data)
+
+
+def _better(new: Evaluation, old: Evaluation) -> bool:
+    return new.mean < old.mean if new.mode == "min" else new.mean > old.mean
+
+
+def _dump_evaluation(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    if evaluation is None:
+        return None
+    weights = evaluation.weights
+    return {
+        "values": evaluation.values.tolist(),
+        "weights": None if weights is None else weights.tolist(),
+        "mode": evaluation.mode,
+    }
+
+
+def _load_evaluation(data: dict[str, Any] | None) -> Evaluation | None:
+    return None if data is None else Evaluation.of(**data)

@@ -1,0 +1,1 @@
+"""Hosts: thin adapters that let one session steer a framework's training."""

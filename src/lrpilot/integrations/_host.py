@@ -1,0 +1,36 @@
+"""What a framework must be able to do for the session: five things."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from lrpilot.metric import Evaluation
+
+
+class Host(Protocol):
+    """A training loop seen from the session.
+
+    A snapshot is opaque to the session. `restore` brings back exactly what `snapshot` took, and
+    may be called several times with the same snapshot. `evaluate` must leave the training as it
+    was: modes, random numbers, gradients.
+    """
+
+    def set_lr_scale(self, scale: float) -> float:
+        """Set the rate of the next step to `scale` times the peak; return it, absolute."""
+        ...
+
+    def evaluate(self) -> Evaluation | None:
+        """Validate now; None when there is no validation data (yet)."""
+        ...
+
+    def snapshot(self) -> Any:
+        """Copy all that training changes."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Put a snapshot back."""
+        ...
+
+    def stop(self) -> None:
+        """End the training at this step boundary."""
+        ...

@@ -1,0 +1,74 @@
+"""Where a run starts: facts read off the live model and optimizer, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lrpilot.errors import InputError
+from lrpilot.facts import Reason, Recommendation, RunFacts
+
+_OPTIMIZERS = {  # class names of torch, transformers and their kin; AdamW stands for its family
+    "sgd": "sgd",
+    "adafactor": "adafactor",
+    "lion": "lion",
+    "rmsprop": "rmsprop",
+    "lamb": "lamb",
+}
+
+
+def starting_point(
+    model: Any,
+    optimizer: Any,
+    *,
+    facts: RunFacts | None,
+    start_lr: float | None,
+    steps: int,
+) -> tuple[RunFacts, Recommendation]:
+    """The facts, completed by what can be seen, and the recommendation for them.
+
+    Args:
+        model: The module that trains; its parameters and its `config`, if any, are read.
+        optimizer: Its optimizer, whose kind belongs to the rate.
+        facts: What the user knows; never overridden.
+        start_lr: The user's own choice, which wins.
+        steps: The run's steps.
+    """
+    seen = _look_at(model, optimizer, facts or RunFacts(), steps)
+    if start_lr is not None:
+        return seen, users_choice(start_lr)
+    from lrpilot.recommend import recommend
+
+    return seen, recommend(seen)
+
+
+def users_choice(lr: float) -> Recommendation:
+    """A rate that the user gave, as a recommendation without a band of its own.
+
+    Raises:
+        InputError: It is not a positive number.
+    """
+    if not 0.0 < lr < float("inf"):
+        raise InputError(f"a starting rate of {lr!r}: give a positive number such as 2e-5")
+    text = f"you asked for a start at {lr:g}"
+    return Recommendation(
+        peak_lr=lr, low=lr, high=lr, basis="user", reasons=(Reason(rule="user", text=text),)
+    )
+
+
+def _look_at(model: Any, optimizer: Any, facts: RunFacts, steps: int) -> RunFacts:
+    found: dict[str, Any] = {}
+    parameters = list(model.parameters())
+    if facts.params is None:
+        found["params"] = float(sum(p.numel() for p in parameters))
+    if facts.steps is None:
+        found["steps"] = steps
+    config = getattr(model, "config", None)
+    kind = getattr(config, "model_type", None)
+    if facts.model is None and facts.family is None and isinstance(kind, str):
+        name = getattr(config, "_name_or_path", "") or kind
+        found["model"] = name if "/" not in name.strip("/") or name.count("/") == 1 else kind
+    if facts.optimizer == "adamw":
+        name = type(optimizer).__name__.lower()
+        found["optimizer"] = next((v for k, v in _OPTIMIZERS.items() if k in name), "adamw")
+    return replace(facts, **found)

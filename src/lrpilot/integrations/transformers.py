@@ -1,0 +1,284 @@
+"""The autopilot in transformers' Trainer: one callback, public interfaces only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from lrpilot.control import Budget, Controller, controller
+from lrpilot.errors import InputError
+from lrpilot.facts import RunFacts
+from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
+from lrpilot.integrations._examples import evaluate_batches
+from lrpilot.integrations._rates import Rates
+from lrpilot.integrations._session import Progress, Session
+from lrpilot.integrations._start import starting_point
+from lrpilot.integrations._steps import StepCounter
+from lrpilot.integrations._torch_state import Snapshot, TorchState, aside, set_rng_state
+from lrpilot.metric import Evaluation
+from lrpilot.outcome import Outcome
+from lrpilot.record import RecordWriter
+
+_EXTRA = "lrpilot"  # our folder inside a checkpoint of Trainer's own
+_UNANNEALED = ("constant", "constant_with_warmup")
+
+
+class AutopilotCallback(TrainerCallback):
+    """Steers a `Trainer`'s learning rate from validation.
+
+    `trainer = Trainer(..., eval_dataset=validation, callbacks=[AutopilotCallback()])` is all that
+    a script needs. The schedule of the arguments is multiplied, its shape stays; a constant one
+    is annealed to zero. Validation reads the first examples of `eval_dataset`; the metrics,
+    logging, saving and evaluation that the arguments ask for go on as they are. Data go forward
+    after a roll-back. One process; training on several is refused.
+
+    Args:
+        start_lr: Where to start. None: what `lrpilot.recommend` says.
+        facts: What you know of the run, for the recommendation; the rest is read off the Trainer.
+        evaluations: How many validations to plan.
+        max_examples: Validate on so many examples of the evaluation data. None: as many as keep
+            all validations together under a tenth of the training's cost, 64 at least.
+        policy: "validation", "constant", or a controller of your own.
+        record: File for the run record; its folder must exist. None keeps none.
+        resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
+            `resume_from_checkpoint` is enough.
+        title: A name for the run, for the record.
+        on_progress: Called with a `Progress` after each step and validation.
+
+    Raises:
+        InputError: A setting that cannot work, in one line.
+    """
+
+    def __init__(
+        self,
+        *,
+        start_lr: float | None = None,
+        facts: RunFacts | None = None,
+        evaluations: int = 24,
+        max_examples: int | None = None,
+        policy: str | Controller[Any] = "validation",
+        record: str | Path | None = None,
+        resume_from: str | Path | None = None,
+        title: str | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.eval_dataloader: Any = None
+        self._start_lr = start_lr
+        self._facts = facts
+        self._evaluations = evaluations
+        self._max_examples = max_examples
+        self._policy = controller(policy) if isinstance(policy, str) else policy
+        self._record = record
+        self._resume_from = None if resume_from is None else Path(resume_from)
+        self._title = title
+        self._on_progress = on_progress
+        self._stop_asked = False
+        self._restore_rng: Any = None
+
+    # -- what Trainer calls -----------------------------------------------------------------
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Read the run off the Trainer, and begin or resume."""
+        if args.world_size > 1:
+            raise InputError(
+                f"{args.world_size} processes train together: lrpilot steers one; start one process"
+            )
+        self._model = kwargs["model"]
+        optimizer = kwargs["optimizer"]
+        optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapper
+        budget, facts = self._plan(args, state, kwargs["train_dataloader"])
+        facts, recommendation = starting_point(
+            self._model, optimizer, facts=facts, start_lr=self._start_lr, steps=budget.steps
+        )
+        resumed = self._resume_folder(args, state)
+        self._rates = Rates(
+            optimizer,
+            peak_lr=recommendation.peak_lr if resumed is None else None,
+            scheduler=kwargs["lr_scheduler"],
+        )
+        self._state = TorchState(self._model, self._rates)
+        self._counter = StepCounter(self._rates)
+        self._hook = self._model.register_forward_hook(self._note_loss, with_kwargs=True)
+        self._sums = False
+        self._session = Session(
+            self._policy,
+            recommendation,
+            budget,
+            self,
+            facts=facts,
+            writer=RecordWriter(self._record),
+            title=self._title,
+            on_progress=self._on_progress,
+        )
+        if resumed is None:
+            self._session.begin()
+            control.should_evaluate = self._session.awaiting is not None
+        else:
+            self._resume(resumed)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After a resume the random states are set last, when the data were skipped."""
+        if self._restore_rng is not None:
+            set_rng_state(self._restore_rng)
+            self._restore_rng = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Steer, if the optimizer really stepped."""
+        happened, loss = self._counter.take(total=self._sums)
+        if happened:
+            self._session.step(loss, lr=self._counter.lr)
+        if self._session.awaiting is not None and kwargs.get("eval_dataloader") is None:
+            control.should_evaluate = True  # Trainer hands its loader out when it evaluates
+        if self._stop_asked or self._session.stopped:
+            control.should_training_stop = True
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take the evaluation data, and validate if that is owed."""
+        if self.eval_dataloader is None:
+            self.eval_dataloader = kwargs.get("eval_dataloader")
+        session = getattr(self, "_session", None)
+        if session is not None and session.awaiting is not None and session.outcome is None:
+            session.validate(session.awaiting)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put the session beside a checkpoint of Trainer's own."""
+        write_folder(_beside(args, state), self._write_session)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write the outcome; the model holds the best state that validation saw."""
+        self._counter.close()
+        self._hook.remove()
+        cause = "it was asked to stop" if self._stop_asked else ""
+        self._session.finish("interrupted" if self._unfinished else None, cause)
+
+    # -- what a script may call -------------------------------------------------------------
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it runs."""
+        return self._session.outcome
+
+    @property
+    def session(self) -> Session:
+        """The session: its state, its spending, its recommendation."""
+        return self._session
+
+    def interrupt(self) -> None:
+        """Ask for a stop at the next step boundary; safe to call from a signal handler."""
+        self._stop_asked = True
+
+    def save(self, folder: str | Path, *, trainer_state: Any) -> None:
+        """Write a checkpoint that `resume_from` reads, without pickle, all of it or nothing.
+
+        Args:
+            folder: The folder to make or replace; `Trainer.train(resume_from_checkpoint=folder)`
+                together with `resume_from=folder` goes on to the same numbers.
+            trainer_state: The Trainer's `state`.
+
+        Raises:
+            OSError: It could not be written; an older one of that name stays.
+        """
+
+        def write(part: Path) -> None:
+            save_tree(self.snapshot(), part, "current")
+            trainer_state.save_to_json(str(part / "trainer_state.json"))
+            self._write_session(part)
+
+        write_folder(Path(folder), write)
+
+    # -- what the session asks (the Host protocol) -------------------------------------------
+
+    def set_lr_scale(self, scale: float) -> float:
+        """Set the rate to `scale` times the peak; return it."""
+        return self._rates.set_scale(scale)
+
+    def evaluate(self) -> Evaluation | None:
+        """Per-example losses on the first examples of the evaluation data."""
+        if self.eval_dataloader is None:
+            return None
+        with aside(self._model):
+            return evaluate_batches(
+                self._model, self.eval_dataloader, max_examples=self._max_examples
+            )
+
+    def snapshot(self) -> Snapshot:
+        """Copy model, optimizer, schedule and random states."""
+        return self._state.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a snapshot back; the data go forward."""
+        self._state.restore(snapshot)
+
+    def stop(self) -> None:
+        """Trainer stops at the end of the step, which `on_step_end` asks for."""
+
+    # -- small pieces -----------------------------------------------------------------------
+
+    @property
+    def _unfinished(self) -> bool:
+        return self._session.step_count < self._session.budget.steps and not self._session.stopped
+
+    def _note_loss(self, model: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """A forward hook: the training loss of each micro-batch."""
+        if not model.training or not isinstance(outputs, dict) or outputs.get("loss") is None:
+            return
+        self._sums = kwargs.get("num_items_in_batch") is not None
+        self._counter.add(float(outputs["loss"].detach()))
+
+    def _plan(self, args: Any, state: Any, loader: Any) -> tuple[Budget, RunFacts]:
+        batch = args.train_batch_size * args.gradient_accumulation_steps
+        examples: int | None = None
+        per_epoch: int | None = None
+        with contextlib.suppress(TypeError, AttributeError):  # a stream has no length
+            examples = len(loader.dataset)
+            per_epoch = max(1, -(-len(loader) // args.gradient_accumulation_steps))
+        steps = int(state.max_steps)
+        if self._max_examples is None:  # assumed: a forward pass costs a third of a training one
+            self._max_examples = max(64, round(0.3 * steps * batch / max(1, self._evaluations)))
+        facts = self._facts or RunFacts()
+        facts = replace(
+            facts,
+            train_examples=facts.train_examples or examples,
+            batch_size=facts.batch_size or batch,
+            steps=steps,
+        )
+        budget = Budget(
+            steps=steps,
+            steps_per_epoch=per_epoch,
+            evaluations=min(self._evaluations, steps),
+            anneal=str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
+            in _UNANNEALED,
+        )
+        return budget, facts
+
+    def _resume_folder(self, args: Any, state: Any) -> Path | None:
+        if self._resume_from is not None:
+            return self._resume_from
+        beside = _beside(args, state)
+        return beside if state.global_step > 0 and beside.is_dir() else None
+
+    def _write_session(self, folder: Path) -> None:
+        if self._session.kept is not None:
+            save_tree(self._session.kept, folder, "kept")
+        data = {**self._session.state_dict(), "scale": self._rates.scale}
+        (folder / "session.json").write_text(json.dumps(data), encoding="utf-8")
+
+    def _resume(self, folder: Path) -> None:
+        data = json.loads((folder / "session.json").read_text(encoding="utf-8"))
+        kept = load_tree(folder, "kept") if (folder / "kept.json").exists() else None
+        self._rates.scale = data["scale"]
+        if (folder / "current.json").exists():
+            current = load_tree(folder, "current")
+            self.restore(current)
+            self._restore_rng = current["rng"]
+        self._session.resume(data, kept=kept)
+
+
+def _beside(args: Any, state: Any) -> Path:
+    return Path(args.output_dir) / f"checkpoint-{state.global_step}" / _EXTRA
