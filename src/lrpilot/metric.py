@@ -2,7 +2,9 @@
 
 Two evaluations on the same examples share most of their noise: an example that is hard stays hard.
 The difference per example is therefore tested, not the difference of two means (a paired t-test,
-as in any textbook; with weights it is the ratio estimator of survey sampling).
+as in any textbook; with weights it is the ratio estimator of survey sampling). What pairing cannot
+see is that training itself jitters: a model a few steps later is really a little better or worse,
+and back again soon. That noise between evaluations is the caller's to estimate (`Noise`).
 """
 
 from __future__ import annotations
@@ -77,6 +79,19 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """How far one evaluation's mean lies from its trend, by the jitter of training.
+
+    Attributes:
+        sd: Standard deviation, in the metric's unit.
+        degrees: Degrees of freedom of that estimate.
+    """
+
+    sd: float
+    degrees: float
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """How an evaluation differs from a reference on the same examples.
 
@@ -85,7 +100,7 @@ class Comparison:
             neither does, "undecided" where there is nothing to test with.
         difference: New mean minus the reference's, in the metric's unit, signed so that a
             positive difference is worse whatever the mode.
-        standard_error: Of the difference, over examples.
+        standard_error: Of the difference, over examples and over the jitter of training.
         p_worse: One-sided p-value of "not worse".
         alpha: The level that was asked for.
         n: Number of pairs.
@@ -111,19 +126,20 @@ class Comparison:
 
 
 def compare(
-    new: Evaluation, reference: Evaluation, *, alpha: float, noise_sd: float | None = None
+    new: Evaluation, reference: Evaluation, *, alpha: float, noise: Noise | None = None
 ) -> Comparison:
     """Test whether `new` is worse or better than `reference`, example by example.
 
-    A paired t-test with n - 1 degrees of freedom, one-sided in each direction. Two bare means
-    (n = 1) are compared by `noise_sd`, the standard deviation of one such mean; without it the
-    answer is "undecided".
+    A paired t-test, one-sided in each direction. The variance of the difference is that over
+    examples (n - 1 degrees of freedom) plus twice that of the noise between evaluations; their
+    degrees of freedom are pooled after Welch and Satterthwaite. Two bare means (n = 1) have only
+    the latter; without it the answer is "undecided".
 
     Args:
         new: The later evaluation.
         reference: The earlier one, on the same examples in the same order.
         alpha: Level of each one-sided test.
-        noise_sd: Standard deviation of one bare mean, used only where n = 1.
+        noise: The jitter of one evaluation's mean around its trend; None where it is unknown.
 
     Returns:
         The comparison. A non-finite `new` is worse than any finite reference, with p = 0.
@@ -137,9 +153,10 @@ def compare(
         'improved'
 
     Source:
-        Student, "The probable error of a mean", Biometrika 6 (1908).
+        Student, "The probable error of a mean", Biometrika 6 (1908); Welch, "The generalization
+        of Student's problem", Biometrika 34 (1947).
     """
-    from scipy.special import ndtr, stdtr
+    from scipy.special import stdtr
 
     if new.n != reference.n or new.mode != reference.mode:
         raise InputError(
@@ -152,25 +169,23 @@ def compare(
     weights = new.weights if new.weights is not None else reference.weights
     delta = sign * (new.values - reference.values)
     difference = float(np.average(delta, weights=weights))
-    if new.n == 1 and noise_sd is None:
+    if new.n == 1 and noise is None:
         return Comparison("undecided", difference, math.nan, math.nan, alpha, 1)
-    if new.n == 1:
-        error = math.sqrt(2.0) * float(noise_sd or 0.0)
-        degrees = math.inf
+    over_examples = _ratio_error(delta - difference, weights) ** 2 if new.n > 1 else 0.0
+    between = 0.0 if noise is None else 2.0 * noise.sd**2
+    variance = over_examples + between
+    if variance == 0.0:
+        p_worse = 0.5 if difference == 0.0 else float(difference < 0.0)
     else:
-        error = _ratio_error(delta - difference, weights)
-        degrees = float(new.n - 1)
-    if error == 0.0:
-        t = math.copysign(math.inf, difference) if difference else 0.0
-    else:
-        t = difference / error
-    p_worse = float(ndtr(-t) if math.isinf(degrees) else stdtr(degrees, -t))
+        pooled = over_examples**2 / max(1, new.n - 1)
+        pooled += 0.0 if noise is None else between**2 / noise.degrees
+        p_worse = float(stdtr(variance**2 / pooled, -difference / math.sqrt(variance)))
     verdict: Verdict = "same"
     if p_worse <= alpha:
         verdict = "worse"
     elif 1.0 - p_worse <= alpha:
         verdict = "improved"
-    return Comparison(verdict, difference, error, p_worse, alpha, new.n)
+    return Comparison(verdict, difference, math.sqrt(variance), p_worse, alpha, new.n)
 
 
 def _ratio_error(residuals: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:

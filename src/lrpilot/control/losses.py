@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lrpilot.metric import Noise
+
 MIN_WINDOW = 8  # assumed: fewer losses than this say nothing about their own noise
 _MAD_TO_SD = 1.4826  # closed form: a normal's standard deviation over its median deviation
 
@@ -52,16 +54,27 @@ def rose(after: Sequence[float], before: Sequence[float], *, alpha: float) -> bo
     return float(stdtr(degrees, -difference / math.sqrt(va + vb))) <= alpha
 
 
-def successive_noise(means: Sequence[float]) -> float | None:
-    """Standard deviation of one value, from the differences of successive ones.
+def jitter(means: Sequence[float], *, least: int, most: int) -> Noise | None:
+    """The noise of one value around its trend, from the second differences of the last ones.
 
-    A trend makes it larger, so it errs on the side of calling a change noise.
+    A second difference is free of any straight trend and has six times the variance of one
+    value; a bend makes it larger, so it errs on the side of calling a change noise.
+
+    Args:
+        means: The values in order, all finite.
+        least: Fewer differences than this say nothing.
+        most: So many differences are looked at, the latest.
 
     Returns:
-        None with fewer than five differences: too few to speak of noise.
+        None with too few differences.
+
+    Source:
+        Von Neumann's successive differences, taken twice. Overlapping differences hold less than
+        one degree of freedom each; 0.7 keeps the promised error rate (measured,
+        scripts/calibrate_control.py).
     """
-    differences = np.abs(np.diff(np.asarray(means, dtype=float)))
-    differences = differences[np.isfinite(differences)]
-    if differences.size < 5:  # assumed
+    differences = np.diff(np.asarray(means, dtype=float), n=2)[-most:]
+    if differences.size < least:
         return None
-    return _MAD_TO_SD * float(np.median(differences)) / math.sqrt(2.0)
+    sd = math.sqrt(float((differences**2).mean()) / 6.0)
+    return Noise(sd, 0.7 * differences.size)

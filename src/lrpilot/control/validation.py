@@ -1,11 +1,14 @@
 """The validation-driven controller: start small, raise while stable, cut on overfitting.
 
 This is the article's procedure with its words made exact. Two validations of the same examples
-are compared pairwise (`lrpilot.metric.compare`); "worse" means worse at a level that keeps the
-chance of even one false alarm in the whole run at `error_rate`. Then:
+are compared pairwise (`lrpilot.metric.compare`), against the noise over examples and the jitter
+from one validation to the next; "worse" means worse at a level that keeps the chance of even one
+false alarm in the whole run at `error_rate`. Then:
 
-- *stable* (not worse): the rate is raised, while the climb lasts and below any rate that failed;
-- *worse* after a raise, before any example was seen twice, or with a training loss that rose too:
+- *stable* (the best so far): the rate is raised, until half of the budget is spent and below any
+  rate that failed. A raise is a proposal: it is checked soon, and when that validation is in
+  doubt it is undone, weights and all, and the rate goes on lower;
+- *worse* (at once, or twice in a row at a milder level) after a raise, before any example was seen twice, or with a training loss that rose too:
   the rate was too high; roll back to the best state and go on lower;
 - *worse* on data seen before, with a training loss that did not rise: overfitting; cut;
 - a loss that is not finite: roll back at once. A spike of the training loss only asks for a
@@ -19,7 +22,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lrpilot.control.losses import is_spike, rose, successive_noise
+from lrpilot.control.losses import is_spike, jitter, rose
 from lrpilot.control.plan import evaluation_steps
 from lrpilot.control.types import Action, Budget, Decision, Observation
 from lrpilot.errors import InputError
@@ -38,12 +41,15 @@ class ValidationState:
         level: Multiplier of the recommended peak, without the anneal.
         ceiling: A level that failed; raises stay below it. None while none has.
         overfitted: Whether overfitting was seen; raises are over then.
+        raised: Whether the latest validation raised the rate: the next one confirms it or not.
+        check: Step of the validation that checks a raise, if it is not planned anyway.
+        resting: Validations still to come without a raise.
+        bad: Validations in a row that looked worse at the milder level.
         best, best_step, best_level: The best validation, where it was and at which level.
         reference: What the next validation is compared with.
         before: Training losses leading up to `reference`.
         recent: The latest training losses.
-        means: The means of the latest validations, whose noise is needed when each is bare.
-        tests: Comparisons made so far.
+        means: The means of the latest validations, whose jitter is noise to a comparison.
         spikes: Validations that a loss spike asked for so far.
         rollbacks: Roll-backs so far.
     """
@@ -54,6 +60,10 @@ class ValidationState:
     level: float = 1.0
     ceiling: float | None = None
     overfitted: bool = False
+    raised: bool = False
+    check: int | None = None
+    resting: int = 0
+    bad: int = 0
     best: Evaluation | None = None
     best_step: int = 0
     best_level: float = 1.0
@@ -61,7 +71,6 @@ class ValidationState:
     before: tuple[float, ...] = ()
     recent: tuple[float, ...] = ()
     means: tuple[float, ...] = ()
-    tests: int = 0
     spikes: int = 0
     rollbacks: int = 0
 
@@ -72,24 +81,39 @@ class ValidationController:
 
     Attributes:
         error_rate: Chance of one false "worse" or more in a whole run.
+        sustained: Level at which two worse validations in a row are worse as well.
+        doubt: A raise is undone when the next validation is worse at this level.
+        rest: Validations without a raise after a roll-back.
         raise_factor: Factor of a raise.
-        climb_frac: Share of the budget in which validations come fast and each stable one raises.
+        climb_frac: Share of the budget in which half of the validations are made.
+        check_frac: A raise is checked after this share of the budget, or as planned.
         raise_until: Share of the budget after which the rate is not raised any more.
         cut_factor: Factor of a cut on overfitting.
         rollback_factor: Level after a roll-back, as a share of the level that failed.
-        window: Training losses remembered on each side.
+        least_jitter, most_jitter: Second differences of validations that it takes to know their
+            jitter, and how many are looked at.
+        early_margin: Before that, "worse" must also exceed this share of the reference.
+        window: Training losses, and means of validations, remembered.
         spike_run, spike_z: A spike is so many losses in a row, so many robust standard
             deviations above the median.
         max_spikes: Validations that spikes may ask for.
-        max_rollbacks: Roll-backs after which the run stops as diverged.
+        max_rollbacks: Roll-backs after which a worse validation changes nothing any more, and a
+            loss that is not finite stops the run.
     """
 
     error_rate: float = 0.05  # assumed: the usual level
+    sustained: float = 0.01  # measured: scripts/calibrate_control.py, keeps `error_rate`
+    doubt: float = 0.2  # assumed: about one standard error
+    rest: int = 2  # assumed
     raise_factor: float = 2.0  # assumed: half a grid step of the usual sweeps
     climb_frac: float = 0.2  # assumed
+    check_frac: float = 0.025  # assumed: the spacing of 8 validations in the climb
     raise_until: float = 0.5  # assumed: half of the run is left to profit from a raise
     cut_factor: float = 0.5  # assumed
     rollback_factor: float = 0.25  # assumed: two raises below the level that failed
+    least_jitter: int = 4  # assumed
+    most_jitter: int = 8  # assumed: half of the usual number of validations
+    early_margin: float = 0.05  # assumed
     window: int = 32  # assumed
     spike_run: int = 3  # assumed: three normal losses in a row over 3 sd have p < 1e-8
     spike_z: float = 3.0  # assumed
@@ -139,7 +163,7 @@ class ValidationController:
             )
         if loss is not None:
             state = replace(state, recent=(*state.recent, loss)[-2 * self.window :])
-        if state.step in state.plan:
+        if state.step in state.plan or state.step == state.check:
             return self._say(state, "hold", "planned-validation", evaluate=True)
         if state.spikes < self.max_spikes and is_spike(
             state.recent, run=self.spike_run, z=self.spike_z
@@ -161,15 +185,13 @@ class ValidationController:
             return self._first(state, new)
         if not new.finite:
             return self._roll_back(state, "divergence", "validation is not finite", {})
-        state = replace(
-            state, tests=state.tests + 1, means=(*state.means, new.mean)[-self.window :]
-        )
-        result = compare(
-            new,
-            reference,
-            alpha=self._level_of_test(state),
-            noise_sd=successive_noise(state.means),
-        )
+        state = replace(state, means=(*state.means, new.mean)[-self.window :])
+        noise = jitter(state.means[:-1], least=self.least_jitter, most=self.most_jitter)
+        result = compare(new, reference, alpha=self._level_of_test(state), noise=noise)
+        clear = noise is not None or result.difference > self.early_margin * abs(reference.mean)
+        bad = state.bad + 1 if clear and result.p_worse <= self.sustained else 0
+        worse = clear and (result.verdict == "worse" or bad > 1)
+        state = replace(state, bad=bad, check=None)
         figures = {
             "value": new.mean,
             "best": best.mean,
@@ -180,15 +202,18 @@ class ValidationController:
         }
         if step >= state.budget.steps:
             return self._last(state, new, figures)
-        if result.verdict == "worse":
+        if worse:
             return self._worse(state, new, result, figures)
-        return self._stable(self._maybe_best(state, new), new, result, figures)
+        if state.raised and result.p_worse < self.doubt:
+            reason = f"validation does not confirm the raise ({result.sentence()})"
+            return self._roll_back(state, "unconfirmed", reason, figures)
+        return self._go_on(self._maybe_best(state, new), new, result, figures)
 
     def _first(self, state: ValidationState, new: Evaluation) -> tuple[Decision, ValidationState]:
         if not new.finite:
             reason = "validation is not finite before any rate could do harm"
             return self._say(state, "stop", "divergence", reason)
-        state = self._maybe_best(state, new)
+        state = replace(self._maybe_best(state, new), means=(new.mean,))
         reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
         return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
 
@@ -223,7 +248,14 @@ class ValidationController:
             f" {self.cut_factor:g} of what it was"
         )
         state = replace(
-            state, level=level, overfitted=True, reference=new, before=state.recent, recent=()
+            state,
+            level=level,
+            overfitted=True,
+            raised=False,
+            bad=0,
+            reference=new,
+            before=state.recent,
+            recent=(),
         )
         return self._say(state, "cut", "overfitting", reason, figures)
 
@@ -239,7 +271,7 @@ class ValidationController:
             return "too few training losses speak for overfitting"
         return "the training loss rose too" if training_rose else ""
 
-    def _stable(
+    def _go_on(
         self,
         state: ValidationState,
         new: Evaluation,
@@ -247,26 +279,30 @@ class ValidationController:
         figures: dict[str, float],
     ) -> tuple[Decision, ValidationState]:
         keep = state.best is new
-        seen = "improved" if result.verdict == "improved" else "is not worse"
+        seen = "is the best so far" if keep else "is neither better nor worse"
+        seen = f"validation {seen} ({result.sentence()})"
         level = state.level * self.raise_factor
         block = self._no_raise(state, level, result)
         if block:
-            reason = f"validation {seen} ({result.sentence()}); {block}"
-            return self._say(state, "hold", "stable", reason, figures, keep=keep)
-        reason = (
-            f"validation {seen} ({result.sentence()}): the rate is raised by {self.raise_factor:g}"
-        )
-        state = replace(state, level=level)
+            state = replace(state, raised=False, resting=max(0, state.resting - 1))
+            return self._say(state, "hold", "stable", f"{seen}; {block}", figures, keep=keep)
+        soon = state.step + max(1, round(self.check_frac * state.budget.steps))
+        state = replace(state, level=level, raised=True, check=soon)
+        reason = f"{seen}: the rate is raised by {self.raise_factor:g}"
         return self._say(state, "raise", "stable", reason, figures, keep=keep)
 
     def _no_raise(self, state: ValidationState, level: float, result: Comparison) -> str:
         """Why the rate is not raised to `level`; empty when nothing forbids it."""
-        if result.verdict == "undecided":
-            return "bare means cannot be judged before a few of them show their noise"
         if state.step > self.raise_until * state.budget.steps:
             return "what is left of the budget is for annealing"
+        if result.verdict == "undecided":
+            return "bare means cannot be judged before a few of them show their noise"
         if state.overfitted:
             return "after overfitting the rate is not raised again"
+        if state.resting:
+            return "the rate rests after a roll-back"
+        if state.best_step != state.step:
+            return "only the best so far is worth a raise"
         if state.ceiling is not None and level >= state.ceiling:
             return f"a raise would reach {state.ceiling:g} times the start, which failed"
         return ""
@@ -296,20 +332,26 @@ class ValidationController:
     ) -> tuple[Decision, ValidationState]:
         if state.best is None or state.rollbacks >= self.max_rollbacks:
             left = "nothing to roll back to" if state.best is None else "no roll-back is left"
-            return self._say(state, "stop", rule, f"{reason}; {left}", figures)
+            action: Action = "stop" if rule == "divergence" else "hold"
+            return self._say(state, action, rule, f"{reason}; {left}", figures)
         level = min(state.level * self.rollback_factor, state.best_level)
-        ceiling = min(state.level, state.ceiling or math.inf)
         reason = (
             f"{reason}; back to step {state.best_step}, on at {level / state.level:.3g} of the"
             " rate that failed"
         )
+        failed = rule != "unconfirmed"  # doubt proves nothing against the rate
         state = replace(
             state,
             level=level,
-            ceiling=ceiling,
+            ceiling=min(state.level, state.ceiling or math.inf) if failed else state.ceiling,
             reference=state.best,
             recent=(),
-            rollbacks=state.rollbacks + 1,
+            means=state.means[:-1],  # what is undone is no jitter
+            raised=False,
+            check=None,
+            resting=self.rest,
+            bad=0,
+            rollbacks=state.rollbacks + failed,
         )
         return self._say(state, "rollback", rule, reason, figures)
 

@@ -13,10 +13,35 @@ from lrpilot.metric import Evaluation
 _IGNORE = -100  # transformers' label for "no loss here"
 
 
+def sample_loader(loader: Any, *, examples: int, seed: int = 0) -> Any:
+    """A loader over some examples of another's data set, drawn once at random.
+
+    Data are often sorted, by class or by source; their first examples are no sample of them.
+
+    Args:
+        loader: A data loader over a data set with a length; another is given back as it is.
+        examples: How many to draw; all of them if the data set has no more.
+        seed: Of the draw.
+    """
+    dataset: Any = getattr(loader, "dataset", None)
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        return loader
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    chosen = sorted(order[:examples].tolist())
+    return torch.utils.data.DataLoader(
+        torch.utils.data.Subset(dataset, chosen),
+        batch_size=loader.batch_size or 1,
+        collate_fn=loader.collate_fn,
+    )
+
+
 def evaluate_batches(
-    model: torch.nn.Module, batches: Iterable[Mapping[str, Any]], *, max_examples: int | None
+    model: torch.nn.Module,
+    batches: Iterable[Mapping[str, Any]],
+    *,
+    max_examples: int | None = None,
 ) -> Evaluation | None:
-    """Per-example losses over the first batches of a loader.
+    """Per-example losses over the batches of a loader.
 
     Classification gives one cross-entropy per example, regression one squared error, language
     modelling one mean per sequence weighted by its tokens. Where a model's own loss is something

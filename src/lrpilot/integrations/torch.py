@@ -79,7 +79,7 @@ class Autopilot:
         scaler: Any = None,
         start_lr: float | None = None,
         facts: RunFacts | None = None,
-        evaluations: int = 24,
+        evaluations: int = 16,
         policy: str | Controller[Any] = "validation",
         record: str | Path | None = None,
         resume_from: str | Path | None = None,

