@@ -35,6 +35,8 @@ class RunFacts:
         steps: Optimizer steps of the whole run.
         distance: How far the task lies from the pretraining data.
         initial_lr: Peak learning rate of the pretraining, if known.
+        planned_lr: The rate that the user means to take, to be checked; it moves nothing.
+        layerwise_decay: Factor from each layer to the one below; 1.0 is none. None: not said.
     """
 
     model: str | None = None
@@ -53,10 +55,13 @@ class RunFacts:
     steps: int | None = None
     distance: Distance | None = None
     initial_lr: float | None = None
+    planned_lr: float | None = None
+    layerwise_decay: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("params", "lora_rank", "lora_alpha", "train_examples", "batch_size",
-                     "epochs", "steps", "initial_lr"):  # fmt: skip
+                     "epochs", "steps", "initial_lr", "planned_lr",
+                     "layerwise_decay"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"{name} is {value!r}: give a positive, finite number")
@@ -112,6 +117,8 @@ class Recommendation:
         reasons: Each step of the reasoning, in order.
         sources: What it rests on, the nearest first.
         warnings: What the user should know before starting.
+        advice: The rest of the recipe in words: schedule, batch, head, epochs, LoRA or full.
+        missing: Facts that were not given and would make the answer surer.
     """
 
     peak_lr: float
@@ -126,6 +133,8 @@ class Recommendation:
     reasons: tuple[Reason, ...] = ()
     sources: tuple[Source, ...] = ()
     warnings: tuple[str, ...] = ()
+    advice: tuple[Reason, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.peak_lr <= self.high < float("inf"):
@@ -143,5 +152,7 @@ class Recommendation:
         parts = dict(data)
         parts["reasons"] = tuple(Reason(**r) for r in data.get("reasons", ()))
         parts["sources"] = tuple(Source(**s) for s in data.get("sources", ()))
+        parts["advice"] = tuple(Reason(**r) for r in data.get("advice", ()))
         parts["warnings"] = tuple(data.get("warnings", ()))
+        parts["missing"] = tuple(data.get("missing", ()))
         return cls(**parts)

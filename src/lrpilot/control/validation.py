@@ -5,9 +5,9 @@ are compared pairwise (`lrpilot.metric.compare`), against the noise over example
 from one validation to the next; "worse" means worse at a level that keeps the chance of even one
 false alarm in the whole run at `error_rate`. Then:
 
-- *stable* (the best so far): the rate is raised, until half of the budget is spent and below any
-  rate that failed. A raise is a proposal: it is checked soon, and when that validation is in
-  doubt it is undone, weights and all, and the rate goes on lower;
+- *stable* (as good as ever, but for a fraction of the noise): the rate is raised, until half of
+  the budget is spent and below any rate that failed. A raise is a proposal: it is checked soon,
+  and when that validation is in doubt it is undone, weights and all, and the rate goes on lower;
 - *worse* (at once, or twice in a row at a milder level) after a raise, before any example was seen twice, or with a training loss that rose too:
   the rate was too high; roll back to the best state and go on lower;
 - *worse* on data seen before, with a training loss that did not rise: overfitting; cut;
@@ -82,6 +82,7 @@ class ValidationController:
     Attributes:
         error_rate: Chance of one false "worse" or more in a whole run.
         sustained: Level at which two worse validations in a row are worse as well.
+        calm: A raise needs a one-sided p-value of "not worse" of at least this.
         doubt: A raise is undone when the next validation is worse at this level.
         rest: Validations without a raise after a roll-back.
         raise_factor: Factor of a raise.
@@ -103,6 +104,7 @@ class ValidationController:
 
     error_rate: float = 0.05  # assumed: the usual level
     sustained: float = 0.01  # measured: scripts/calibrate_control.py, keeps `error_rate`
+    calm: float = 0.4  # assumed: at most a quarter of a standard error above the best
     doubt: float = 0.2  # assumed: about one standard error
     rest: int = 2  # assumed
     raise_factor: float = 2.0  # assumed: half a grid step of the usual sweeps
@@ -279,7 +281,7 @@ class ValidationController:
         figures: dict[str, float],
     ) -> tuple[Decision, ValidationState]:
         keep = state.best is new
-        seen = "is the best so far" if keep else "is neither better nor worse"
+        seen = "is the best so far" if keep else "is not worse"
         seen = f"validation {seen} ({result.sentence()})"
         level = state.level * self.raise_factor
         block = self._no_raise(state, level, result)
@@ -301,8 +303,8 @@ class ValidationController:
             return "after overfitting the rate is not raised again"
         if state.resting:
             return "the rate rests after a roll-back"
-        if state.best_step != state.step:
-            return "only the best so far is worth a raise"
+        if result.p_worse < self.calm:
+            return "that is not calm enough for a raise"
         if state.ceiling is not None and level >= state.ceiling:
             return f"a raise would reach {state.ceiling:g} times the start, which failed"
         return ""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from lrpilot.control import Budget, Controller, controller
@@ -25,6 +26,7 @@ from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
 from lrpilot.record import RecordWriter
 
+_WEIGHTS = "model.safetensors"  # transformers' name
 _EXTRA = "lrpilot"  # our folder inside a checkpoint of Trainer's own
 _VALIDATION_SHARE = 0.1  # assumed: what steering may cost
 _LEAST_EXAMPLES = 96  # assumed: the standard error of a loss is then about a tenth of its spread
@@ -189,7 +191,9 @@ class AutopilotCallback(TrainerCallback):
         """
 
         def write(part: Path) -> None:
-            save_tree(self.snapshot(), part, "current")
+            current = self.snapshot()
+            save_file(current.pop("model"), part / _WEIGHTS)  # Trainer reads it from there
+            save_tree(current, part, "current")
             trainer_state.save_to_json(str(part / "trainer_state.json"))
             self._write_session(part)
 
@@ -280,7 +284,7 @@ class AutopilotCallback(TrainerCallback):
         kept = load_tree(folder, "kept") if (folder / "kept.json").exists() else None
         self._rates.scale = data["scale"]
         if (folder / "current.json").exists():
-            current = load_tree(folder, "current")
+            current = load_tree(folder, "current") | {"model": load_file(folder / _WEIGHTS)}
             self.restore(current)
             self._restore_rng = current["rng"]
         self._session.resume(data, kept=kept)

@@ -1,4 +1,4 @@
-"""Fitting the estimator's variances by marginal likelihood, and calibrating its band.
+"""Fitting the estimator's variances by marginal likelihood, and its held-out answers.
 
 Used offline, by `scripts/recommend_fit.py` and `scripts/recommend_crossvalidate.py`; what a
 recommendation needs of it is stored in `fitted.json`.
@@ -6,44 +6,165 @@ recommendation needs of it is stored in `fitted.json`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.kernel import PARTS, Encoded, Matrix, part_matrix
-from lrpilot.recommend.process import CENTRE, Process
+from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
+from lrpilot.recommend.process import CENTRE
+
+Indices = NDArray[np.int64]
 
 # assumed: a wide log-normal prior on each variance, about .02 squared powers of ten, a factor e**2
-_PRIOR_LOG, _PRIOR_SD = np.log(0.02), 2.0
+_PRIOR_LOG, _PRIOR_SD = float(np.log(0.02)), 2.0
 _ITERATIONS = 25  # assumed: the likelihood gains less than a tenth beyond
 _BOUNDS = (-12.0, 3.0)  # assumed: log variances, from nothing to far more than the table's spread
 
 
-def fit_variances(cases: Sequence[Case], log_rates: Matrix) -> Matrix:
-    """The variance of each part of the kernel, and last of the noise, that explain the rates best.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Held-out answers to some recipes: log10 means, standard deviations and levels."""
+
+    index: Indices
+    mean: Matrix
+    sd: Matrix
+    level: list[str]
+
+
+class Study:
+    """Recipes whose parts of the kernel are worked out once, to be fitted and held out often.
 
     Args:
         cases: One for each recipe.
         log_rates: log10 of their peak rates; shape (recipes,).
     """
-    from scipy.optimize import minimize
 
-    encoded = Encoded(cases)
-    parts = np.stack([part_matrix(part, encoded, encoded) for part in PARTS])
-    start = np.full(len(PARTS) + 1, _PRIOR_LOG)
-    found = minimize(
-        _objective,
-        start,
-        args=(parts, log_rates - CENTRE),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[_BOUNDS] * len(start),
-        options={"maxiter": _ITERATIONS},
+    def __init__(self, cases: Sequence[Case], log_rates: Matrix) -> None:
+        self.cases = list(cases)
+        self.log_rates = log_rates
+        self._encoded = Encoded(cases)
+        self._parts = np.stack([part_matrix(p, self._encoded, self._encoded) for p in PARTS])
+
+    def fit(self, index: Indices) -> Matrix:
+        """The variance of each part, and last of the noise, that explain these recipes best."""
+        from scipy.optimize import minimize
+
+        parts = self._parts[:, index[:, None], index[None, :]]
+        start = np.full(len(PARTS) + 1, _PRIOR_LOG)
+        found = minimize(
+            _objective,
+            start,
+            args=(parts, self.log_rates[index] - CENTRE),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[_BOUNDS] * len(start),
+            options={"maxiter": _ITERATIONS},
+        )
+        return np.exp(found.x)
+
+    def hold_out(self, index: Indices, groups: NDArray[Any], variances: Matrix) -> Answers:
+        """Answers to each recipe of `index` from the others of it, its whole group left out.
+
+        Args:
+            index: The recipes that exist; none outside is seen.
+            groups: The group of each recipe of the study.
+            variances: As `fit` gives them.
+        """
+        found = [
+            self.answer(index[groups[index] != group], index[groups[index] == group], variances)
+            for group in dict.fromkeys(groups[index].tolist())
+        ]
+        return join(found)
+
+    def answer(self, kept: Indices, asked: Indices, variances: Matrix) -> Answers:
+        """Answers to the recipes `asked` from the recipes `kept`."""
+        whole, shared = self._kernels(variances)
+        covariance = whole[kept[:, None], kept[None, :]].copy()
+        covariance[np.diag_indices(len(kept))] += variances[-1]
+        cross = shared[asked[:, None], kept[None, :]]
+        solved = np.linalg.solve(
+            covariance, np.column_stack([self.log_rates[kept] - CENTRE, cross.T])
+        )
+        before = prior_variance(variances[:-1], self._encoded)[asked] + variances[-1]
+        spread = before - np.einsum("ij,ji->i", cross, solved[:, 1:])
+        known = [self.cases[i] for i in kept]
+        return Answers(
+            asked,
+            CENTRE + cross @ solved[:, 0],
+            np.sqrt(np.maximum(spread, 1e-6)),
+            [answer_level(self.cases[i], known) for i in asked],
+        )
+
+    def calibrate(
+        self, index: Indices, families: NDArray[Any], sources: NDArray[Any], variances: Matrix
+    ) -> dict[str, float]:
+        """The band's factor by level: known lineages by held-out sources, others by families."""
+        by_source = self.hold_out(index, sources, variances)
+        by_family = self.hold_out(index, families, variances)
+        misses: list[float] = []
+        levels: list[str] = []
+        for answers, wanted in ((by_source, ("model", "family")), (by_family, ("cell", "prior"))):
+            miss = np.abs(self.log_rates[answers.index] - answers.mean) / answers.sd
+            for value, level in zip(miss.tolist(), answers.level, strict=True):
+                if level in wanted:
+                    misses.append(value)
+                    levels.append(level)
+        return level_scales(np.array(misses), levels)
+
+    def _kernels(self, variances: Matrix) -> tuple[Matrix, Matrix]:
+        key = variances.tobytes()
+        if getattr(self, "_cached", (None,))[0] != key:
+            shared = np.tensordot(np.where(HABITS, 0.0, variances[:-1]), self._parts, 1)
+            whole = shared + np.tensordot(variances[:-1][HABITS], self._parts[HABITS], 1)
+            self._cached = (key, whole, shared)
+        return self._cached[1], self._cached[2]
+
+
+def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: NDArray[Any],
+           *, inner_folds: int = 12) -> Iterator[tuple[Answers, dict[str, float]]]:  # fmt: skip
+    """Each group's answers, with variances and band fitted on the other groups alone.
+
+    Args:
+        study: The recipes.
+        groups: What is left out, one label a recipe: its family or its source.
+        families, sources: Labels for the calibration inside the fold, thrown together into
+            `inner_folds` groups each, for speed.
+        inner_folds: Groups of the calibration inside the fold.
+
+    Yields:
+        The answers, and the band's factor by level.
+    """
+    everything = np.arange(len(study.cases))
+    for group in dict.fromkeys(groups.tolist()):
+        kept, asked = everything[groups != group], everything[groups == group]
+        variances = study.fit(kept)
+        scales = study.calibrate(
+            kept, _throw(families, inner_folds), _throw(sources, inner_folds), variances
+        )
+        yield study.answer(kept, asked, variances), scales
+
+
+def join(found: Sequence[Answers]) -> Answers:
+    """Answers of several groups as one."""
+    return Answers(
+        np.concatenate([f.index for f in found]),
+        np.concatenate([f.mean for f in found]),
+        np.concatenate([f.sd for f in found]),
+        [level for f in found for level in f.level],
     )
-    return np.exp(found.x)
+
+
+def _throw(labels: NDArray[Any], folds: int) -> NDArray[Any]:
+    """Whole labels thrown together into a few groups, the same way every time."""
+    names = sorted(set(labels.tolist()))
+    order = np.random.default_rng(0).permutation(len(names)) % folds
+    fold = dict(zip(names, order.tolist(), strict=True))
+    return np.array([fold[label] for label in labels.tolist()])
 
 
 def _objective(logs: Matrix, parts: Matrix, rates: Matrix) -> tuple[float, Matrix]:
@@ -61,18 +182,3 @@ def _objective(logs: Matrix, parts: Matrix, rates: Matrix) -> tuple[float, Matri
     off = (logs - _PRIOR_LOG) / _PRIOR_SD
     value = 0.5 * rates @ alpha + np.log(np.diag(factor[0])).sum() + 0.5 * off @ off
     return float(value), gradient + off / _PRIOR_SD
-
-
-def held_out_beliefs(
-    cases: Sequence[Case], log_rates: Matrix, groups: Sequence[Any], variances: Matrix
-) -> tuple[Matrix, Matrix]:
-    """Means and standard deviations for each recipe, with its whole group left out."""
-    mean, sd = np.zeros(len(cases)), np.zeros(len(cases))
-    labels: NDArray[Any] = np.array(groups)
-    for group in dict.fromkeys(groups):
-        out = np.flatnonzero(labels == group)
-        kept = np.flatnonzero(labels != group)
-        process = Process([cases[i] for i in kept], log_rates[kept], variances)
-        for i, belief in zip(out, process.beliefs([cases[i] for i in out]), strict=True):
-            mean[i], sd[i] = belief.mean, belief.sd
-    return mean, sd

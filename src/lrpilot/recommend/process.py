@@ -19,11 +19,13 @@ class Belief:
 
     Attributes:
         mean, sd: Of log10 of the rate that a source not yet seen would publish.
+        sd_best: Without what publishers add of their own: the uncertainty of the best rate.
         weights: How alike each recipe is to the case; shape (recipes,).
     """
 
     mean: float
     sd: float
+    sd_best: float
     weights: Matrix
 
 
@@ -50,10 +52,13 @@ class Process:
         shared = kernel_sum(np.where(HABITS, 0.0, self._variances[:-1]), asked, self._cases)
         mean = CENTRE + shared @ self._alpha
         before = prior_variance(self._variances[:-1], asked) + self._variances[-1]
-        after = before - np.einsum("ij,jk,ik->i", shared, self._inverse, shared, optimize=True)
+        learnt = np.einsum("ij,ij->i", shared @ self._inverse, shared)
+        alone = prior_variance(np.where(HABITS, 0.0, self._variances[:-1]), asked)
+        spread = np.sqrt(np.maximum(before - learnt, 1e-6))
+        spread_best = np.sqrt(np.maximum(alone - learnt, 1e-6))
         return [
-            Belief(float(m), float(np.sqrt(max(v, 1e-6))), row)
-            for m, v, row in zip(mean, after, shared, strict=True)
+            Belief(float(m), float(s), float(b), row)
+            for m, s, b, row in zip(mean, spread, spread_best, shared, strict=True)
         ]
 
 

@@ -71,7 +71,7 @@ def _lr(data: ReportData) -> dict[str, Any]:
         "x": data.lr.steps,
         "y": data.lr.values,
         "mode": "lines" if len(data.lr) > 1 else "markers",
-        "line": {"color": COLOURS["lr"], "width": 2},
+        "line": {"color": COLOURS["lr"], "width": 2, "shape": "hv"},
         "name": "learning rate",
         "hovertemplate": "step %{x}: rate %{y:.2e}<extra></extra>",
     }
@@ -265,7 +265,8 @@ def _rate_axis(data: ReportData) -> dict[str, Any]:
 
 
 def _loss_title(data: ReportData) -> str:
-    what = "training and validation loss" if data.metric.beside_training else "training loss"
+    both = bool(data.validations) and data.metric.beside_training
+    what = "training and validation loss" if both else "training loss"
     unit = f", {data.metric.unit}" if data.metric.beside_training else ""
     return f"{what}{unit}{', log scale' if data.loss_axis == 'log' else ''}"
 

@@ -11,17 +11,11 @@
     modeBarButtons: [["resetScale2d", "toImage"]],
     toImageButtonOptions: { format: "svg", filename: "lrpilot-run" },
   });
-  // Paper has a width of its own, and no way to open what is folded.
-  var opened = [];
+  // Paper has a width of its own.
   window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details:not([open])").forEach(function (d) {
-      d.open = true;
-      opened.push(d);
-    });
     Plotly.relayout(chart, { width: 680, height: 460 });
   });
   window.addEventListener("afterprint", function () {
-    opened.splice(0).forEach(function (d) { d.open = false; });
     Plotly.relayout(chart, { width: null, height: figure.layout.height, autosize: true });
   });
 })();

@@ -76,7 +76,7 @@ def _chart(data: ReportData) -> str:
         f'<figure><div id="chart" role="img" aria-label="{escape(chart_summary(data))}">'
         "<noscript><p>The chart needs JavaScript; the tables below hold the same values.</p>"
         f'</noscript></div><figcaption><ul class="key">{key}</ul>'
-        "Point at a mark for its reason. Drag to zoom, double-click to return."
+        '<p class="hint">Point at a mark for its reason. Drag to zoom, double-click to return.</p>'
         "</figcaption></figure>"
     )
 
@@ -208,15 +208,19 @@ def _scores(data: ReportData) -> str:
     rows = [
         [
             Cell(escape(s.name), "", head=True),
-            Cell(escape(f"{s.split} {s.metric}{f', {s.unit}' if s.unit else ''}".strip())),
-            Cell(with_error(s.value, s.standard_error), "num"),
-            Cell(number(s.n), "num"),
-            Cell(number(s.steps), "num"),
+            Cell(
+                escape(f"{s.split} {s.metric}{f', {s.unit}' if s.unit else ''}".strip()), "inline"
+            ),
+            Cell(with_error(s.value, s.standard_error), "num inline"),
+            Cell(number(s.n), "num inline"),
+            Cell(number(s.steps), "num inline"),
         ]
         for s in data.scores
     ]
     names = ("model", "measure", "value ± standard error", "examples", "steps")
-    return title + table(names, rows, caption="Finished models, on data that steered nothing")
+    return title + table(
+        names, rows, caption="Finished models, on data that steered nothing", stack=True
+    )
 
 
 def _caveats(data: ReportData) -> str:

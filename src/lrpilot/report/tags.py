@@ -70,7 +70,7 @@ def table(
             + "</tr>"
         )
     heads = "".join(
-        f'<th role="columnheader" scope="col"{_class(kind if kind == "num" else "")}>'
+        f'<th role="columnheader" scope="col"{_class("num" if "num" in kind else "")}>'
         f"{escape(name)}</th>"
         for name, kind in zip(names, kinds, strict=True)
     )

@@ -25,9 +25,20 @@ def headline(data: ReportData) -> str:
 
 
 def verdict(data: ReportData) -> tuple[str, ...]:
-    """What happened, a sentence each: the rate, validation, the test."""
-    sentences = (_rate(data), _interventions(data), _validation(data), *_scores(data.scores))
+    """What happened, a sentence each: why it stopped, the rate, validation, the test."""
+    sentences = (
+        _why_stopped(data),
+        _rate(data),
+        _interventions(data),
+        _validation(data),
+        *_scores(data.scores),
+    )
     return tuple(s for s in sentences if s)
+
+
+def _why_stopped(data: ReportData) -> str:
+    cause = data.end.cause.strip().rstrip(".")
+    return f"Why: {cause}." if data.end.status == "diverged" and cause else ""
 
 
 def _rate(data: ReportData) -> str:

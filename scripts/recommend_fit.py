@@ -1,0 +1,74 @@
+"""Fit the estimator to the table of recipes: writes src/lrpilot/recommend/fitted.json.
+
+    python scripts/recommend_fit.py [--table FILE.csv]
+
+Variances by marginal likelihood on the whole table; the band's factors from held-out sources and
+families; the slope for short runs of small models from our own sweeps (`measured.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lrpilot.recommend.cases import recipe_case
+from lrpilot.recommend.corrections import shortness
+from lrpilot.recommend.estimate import FITTED
+from lrpilot.recommend.fitting import Study
+from lrpilot.recommend.kernel import PARTS
+from lrpilot.recommend.measured import SWEEPS
+from lrpilot.recommend.process import Process
+from lrpilot.recommend.table import DEFAULT_TABLE, load_recipes
+
+NEGLIGIBLE = 1e-3  # assumed: squared powers of ten that move no answer by a tenth
+
+
+def main() -> None:
+    """Fit, report and store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", type=Path, default=DEFAULT_TABLE)
+    parser.add_argument("--output", type=Path, default=FITTED)
+    args = parser.parse_args()
+    recipes = load_recipes(args.table)
+    cases = [recipe_case(recipe) for recipe in recipes]
+    rates = np.log10([recipe.peak_lr for recipe in recipes])
+    study = Study(cases, rates)
+    everything = np.arange(len(cases))
+    variances = study.fit(everything)
+    variances[:-1][variances[:-1] < NEGLIGIBLE] = 0.0
+    families = np.array([recipe.family for recipe in recipes])
+    sources = np.array([recipe.source for recipe in recipes])
+    scales = study.calibrate(everything, families, sources, variances)
+    slope, sd = short_run_slope(Process(cases, rates, variances))
+    names = [part.name for part in PARTS] + ["noise"]
+    stored = {
+        "made_by": "scripts/recommend_fit.py",
+        "recipes": len(recipes),
+        "variances": {n: round(float(v), 5) for n, v in zip(names, variances, strict=True) if v},
+        "scales": {level: round(scale, 3) for level, scale in scales.items()},
+        "short_run": {"slope": round(slope, 3), "sd": round(sd, 3)},
+    }
+    args.output.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(stored, indent=1))
+
+
+def short_run_slope(process: Process) -> tuple[float, float]:
+    """Powers of ten by which our short sweeps peak above the recipes, for each unit of shortness.
+
+    Returns:
+        The slope through the origin, and the scatter about it.
+    """
+    beliefs = process.beliefs([sweep.case for sweep in SWEEPS])
+    above = np.array([s.best_log_rate - b.mean for s, b in zip(SWEEPS, beliefs, strict=True)])
+    short = np.array([shortness(sweep.case) for sweep in SWEEPS])
+    slope = float(short @ above / (short @ short))
+    for sweep, gap, size in zip(SWEEPS, above, short, strict=True):
+        print(f"{sweep.label}: best {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {size:.2f}")
+    return slope, float(np.sqrt(np.mean((above - slope * short) ** 2)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What the recipes' own spread does not tell: short runs, borrowed optimizers, LoRA's rank, caution.
+
+Each correction is a shift in powers of ten, as strong as its evidence and no stronger.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log10
+
+import numpy as np
+
+from lrpilot.recommend.cases import Case
+
+SHORT_STEPS = 1000.0  # assumed: recipes with fewer steps are rare, and ours all ran under 250
+SMALL_PARAMS = 5e8  # assumed: no recipe above it asks for more in a short run
+
+# paper: Chen et al. 2023 (Lion), "a suitable rate for Lion is typically 3-10x smaller" than AdamW's
+LION_OVER_ADAMW = -0.74  # the geometric middle of 1/3 and 1/10
+LION_SD = 0.15  # assumed: 3 to 10 taken as plus and minus 1.7 sd
+
+# measured: the LoRA grid of tinker-cookbook (35 models, ranks 1 to 128): best rate ~ rank**0.16
+RANK_SLOPE = 0.16
+REFERENCE_RANK = 16.0  # assumed: the middle of the published LoRA recipes' ranks
+
+# measured: loss given away, in % of the best, by distance in powers of ten below and above the best
+# rate; finished runs of the LoRA grid of tinker-cookbook (120 curves), means; nothing under .15
+_TOO_LOW = ((0.0, 0.0), (0.15, 0.0), (0.42, 0.9), (0.70, 1.0), (0.97, 2.4), (1.3, 4.6), (3.0, 15.0))
+_TOO_HIGH = ((0.0, 0.0), (0.15, 0.0), (0.42, 2.2), (0.70, 2.2), (0.97, 23.0), (3.0, 60.0))
+CAUTION_STEPS = 200  # assumed: in shorter runs too low underfits, and is no safer than too high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """A shift of log10 LR, what it adds to the uncertainty, and the rule in words."""
+
+    rule: str
+    text: str
+    by: float
+    sd: float = 0.0
+
+
+def short_run(case: Case, *, slope: float, sd: float) -> Shift | None:
+    """Small models in short runs want more than recipes, which describe long runs, say.
+
+    Args:
+        slope: Powers of ten for each power of ten below SHORT_STEPS times each below SMALL_PARAMS.
+        sd: What the sweeps scatter about that, at a product of one.
+    """
+    amount = shortness(case)
+    if not amount:
+        return None
+    text = (
+        f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters:"
+        " sweeps of small models in short runs peak above what recipes say"
+    )
+    return Shift(rule="short-run", text=text, by=slope * amount, sd=sd * min(1.0, amount))
+
+
+def shortness(case: Case) -> float:
+    """Powers of ten below SHORT_STEPS, times those below SMALL_PARAMS; zero where unknown."""
+    if case.steps is None or case.params is None:
+        return 0.0
+    short = max(0.0, log10(SHORT_STEPS / case.steps))
+    return short * max(0.0, log10(SMALL_PARAMS / case.params))
+
+
+def lion(optimizer: str) -> Shift | None:
+    """Lion's rate, from AdamW's: too few recipes use it to be asked themselves."""
+    if optimizer != "lion":
+        return None
+    text = "Lion takes 3 to 10 times less than AdamW (its paper); few recipes use it"
+    return Shift(rule="lion", text=text, by=LION_OVER_ADAMW, sd=LION_SD)
+
+
+def lora_rank(rank: int | None, method: str | None) -> Shift | None:
+    """A higher rank bears a slightly higher rate."""
+    if rank is None or method not in ("lora", "preference-lora"):
+        return None
+    by = RANK_SLOPE * log10(rank / REFERENCE_RANK)
+    text = f"LoRA rank {rank}: the best rate grows as rank**{RANK_SLOPE:g} in a published grid"
+    return Shift(rule="lora-rank", text=text, by=by, sd=abs(by))
+
+
+def caution(case: Case, sd: float) -> Shift | None:
+    """Low where an error upwards costs more: the shift with the least expected loss.
+
+    The costs were measured on language models; elsewhere published sweeps cost as much below as
+    above, so nothing shifts.
+
+    Args:
+        sd: How uncertain the best rate is, in powers of ten.
+    """
+    if case.architecture != "decoder":
+        return None
+    if case.steps is not None and case.steps < CAUTION_STEPS:
+        return None
+    by = least_expected_loss(round(sd, 2))
+    text = "set a little low: for language models a rate too high costs more than one too low"
+    return Shift(rule="caution", text=text, by=by)
+
+
+@lru_cache(maxsize=256)
+def least_expected_loss(sd: float) -> float:
+    """The shift that minimises the expected cost when the best rate is off by N(0, sd**2)."""
+    normal = np.linspace(-4.0, 4.0, 401)
+    weight = np.exp(-0.5 * normal**2)
+    shifts = np.linspace(-0.8, 0.3, 111)
+    off = shifts[:, None] - sd * normal[None, :]
+    cost = np.where(
+        off < 0.0, np.interp(-off, *_axes(_TOO_LOW)), np.interp(off, *_axes(_TOO_HIGH))
+    )
+    return float(shifts[np.argmin(cost @ weight)])
+
+
+def _axes(points: tuple[tuple[float, float], ...]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

@@ -1,0 +1,103 @@
+"""Short sweeps of small models, our own: what recipes do not cover.
+
+Single runs on a CPU, AdamW, a linear or constant schedule, scores on 300 to 500 examples: good for
+the power of ten of the best rate, not for its digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrpilot.recommend.cases import Case, make_case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A sweep of the peak rate: what ran, and the score at each rate."""
+
+    label: str
+    family: str | None
+    architecture: str
+    pretraining: str
+    params: float
+    task: str
+    steps: int
+    batch_size: int
+    scores: dict[float, float]
+    mode: str
+    method: str = "full"
+
+    @property
+    def case(self) -> Case:
+        """What the estimator would have been told."""
+        return make_case(
+            model=None,
+            family=self.family,
+            architecture=self.architecture,
+            pretraining=self.pretraining,
+            method=self.method,
+            optimizer="adamw",
+            task=self.task,
+            params=self.params,
+            batch_size=self.batch_size,
+            steps=self.steps,
+        )
+
+    @property
+    def best_log_rate(self) -> float:
+        """log10 of the best rate: the vertex of the parabola through the best and its neighbours.
+
+        A best at the edge of the sweep is returned as it is: a bound.
+        """
+        rates = np.log10(sorted(self.scores))
+        sign = 1.0 if self.mode == "max" else -1.0
+        values = sign * np.array([self.scores[rate] for rate in sorted(self.scores)])
+        best = int(np.argmax(values))
+        if best in (0, len(rates) - 1):
+            return float(rates[best])
+        curve = np.polyfit(rates[best - 1 : best + 2], values[best - 1 : best + 2], 2)
+        return float(-curve[1] / (2.0 * curve[0]))
+
+
+_MINILM = {"family": "minilm", "architecture": "encoder", "pretraining": "contrastive",
+           "params": 22.7e6, "batch_size": 16}  # fmt: skip
+_THIN = {"family": "resnet", "architecture": "cnn", "pretraining": "supervised",
+         "params": 5.9e6, "batch_size": 16}  # fmt: skip
+
+SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says more
+    Sweep(label="MiniLM, sentiment of 1,000 film sentences: accuracy", task="sentiment", steps=62,
+          mode="max", scores={1e-5: 0.558, 1e-4: 0.798, 1e-3: 0.698}, **_MINILM),
+    Sweep(label="MiniLM, five topics: loss, two seeds", task="text-classification", steps=40,
+          mode="min", scores={3e-5: 1.320, 1e-4: 0.538, 3e-4: 0.436, 1e-3: 0.562, 3e-3: 1.59},
+          **_MINILM),
+    Sweep(label="MiniLM, ratings of tweets: squared error", task="similarity", steps=40,
+          mode="min", scores={1e-5: 0.820, 1e-4: 0.292, 1e-3: 0.532}, **_MINILM),
+    Sweep(label="MiniLM, LoRA rank 8, sign of tweets: accuracy, best at the edge", method="lora",
+          task="sentiment", steps=40, mode="max", scores={1e-4: 0.685, 1e-3: 0.725, 1e-2: 0.900},
+          **_MINILM),
+    Sweep(label="ResNet-50-thin, nine kinds of emoji: accuracy", task="image-classification",
+          steps=50, mode="max", scores={1e-5: 0.130, 1e-4: 0.478, 1e-3: 0.560, 1e-2: 0.343},
+          **_THIN),
+    Sweep(label="ResNet-50-thin, clothes: accuracy", task="image-classification", steps=50,
+          mode="max", scores={1e-4: 0.677, 1e-3: 0.777, 1e-2: 0.540}, **_THIN),
+    Sweep(label="EfficientNet-Lite0, clothes: accuracy", family="efficientnet", architecture="cnn",
+          pretraining="supervised", params=3.4e6, batch_size=16, task="image-classification",
+          steps=50, mode="max", scores={1e-4: 0.173, 1e-3: 0.750, 1e-2: 0.345}),
+    Sweep(label="a ResNet of 0.3 million parameters, digits: accuracy, three seeds",
+          family="resnet", architecture="cnn", pretraining="supervised", params=0.3e6,
+          batch_size=16, task="image-classification", steps=80, mode="max",
+          scores={1e-4: 0.45, 1e-3: 0.966, 1e-2: 0.973}),
+    Sweep(label="SmolLM2-135M, King James text: loss", family="smollm", architecture="decoder",
+          pretraining="instruction-tuned", params=134.5e6, batch_size=8, task="text-generation",
+          steps=16, mode="min", scores={1e-5: 3.392, 1e-4: 3.088, 1e-3: 3.352}),
+    Sweep(label="SmolLM2-135M, LoRA rank 8, King James text: loss", family="smollm",
+          architecture="decoder", pretraining="instruction-tuned", params=134.5e6, batch_size=4,
+          task="text-generation", steps=12, mode="min", method="lora",
+          scores={1e-4: 3.486, 1e-3: 3.201, 1e-2: 3.412}),
+    Sweep(label="a byte-level GPT-2 of 0.6 million parameters, film reviews: loss, best at the"
+          " edge", family="gpt2", architecture="decoder", pretraining="self-supervised",
+          params=0.6e6, batch_size=16, task="text-generation", steps=225, mode="min",
+          scores={1e-4: 2.173, 3e-4: 2.098, 1e-3: 2.031, 3e-3: 1.997, 1e-2: 1.990}),
+)  # fmt: skip
