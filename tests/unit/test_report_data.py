@@ -109,7 +109,7 @@ def test_the_verdict_says_it_in_plain_words():
     assert verdict(data) == (
         "The rate went from 1e-05 up to 4e-05 at step 3 in one raise.",
         "2 roll-backs at steps 4 and 6; one cut at step 8 for overfitting.",
-        "Best validation loss 0.500 ± 0.020 at step 7.",
+        "Best validation loss 0.500 ± 0.020 at step 7, and that state was kept.",
         "Test accuracy 0.801 ± 0.009 against 0.562 ± 0.011 for constant 1e-05.",
     )
 

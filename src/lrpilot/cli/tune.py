@@ -139,8 +139,10 @@ def _describe_demo(name: str | None) -> str:
 
 def _quiet() -> None:
     """The libraries' own progress bars and hints would tear the display."""
+    import huggingface_hub
     import transformers
 
+    huggingface_hub.utils.logging.set_verbosity_error()
     logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,38 +1,14 @@
-"""`recommend`: which learning rate, and why, from what is known before training."""
+"""`recommend`: which learning rate, and why, from what is known before training.
+
+The evidence is a table of published recipes (`data/`), pooled by a Gaussian process whose band is
+calibrated on families and sources that it had not seen; `docs/recommend.md` says how well it does.
+The article's table answers where nothing but its own row is known.
+"""
 
 from __future__ import annotations
 
-from lrpilot.errors import InputError
-from lrpilot.facts import Reason, Recommendation, RunFacts
-from lrpilot.recommend import article
+from lrpilot.recommend.answer import recommend
+from lrpilot.recommend.module import facts_from_module
+from lrpilot.recommend.read import facts_from_data, facts_from_files
 
-__all__ = ["recommend"]
-
-
-def recommend(facts: RunFacts) -> Recommendation:
-    """A starting learning rate with its band, the rest of the recipe, and why.
-
-    Args:
-        facts: What is known about the run.
-
-    Raises:
-        InputError: There is nothing to go on, or the facts contradict each other.
-    """
-    if not (facts.model or facts.family or facts.architecture or facts.task or facts.params):
-        raise InputError("nothing to go on: give model, family, architecture, task or params")
-    row = article.find_row(facts)
-    low, high = article.RANGE
-    if row is not None:
-        peak, reasons = row.fine_tuning_lr, article.row_reasons(row)
-    else:
-        peak = 2e-5  # paper: the article's start for BERT and a middle of its range
-        reasons = (Reason(rule="article-range", text="the usual range is 1e-5 to 1e-4"),)
-    return Recommendation(
-        peak_lr=peak,
-        low=low,
-        high=high,
-        warmup_frac=0.1,  # paper: google-research/bert README.md
-        basis="article",
-        reasons=reasons,
-        sources=(article.SOURCE,),
-    )
+__all__ = ["facts_from_data", "facts_from_files", "facts_from_module", "recommend"]

@@ -22,9 +22,7 @@ def answer_level(case: Case, known: Sequence[Case]) -> str:
         return "model"
     if case.family is not None and any(k.family == case.family for k in same):
         return "family"
-    cell = {
-        k.source for k in same if k.domain == case.domain and k.pretraining == case.pretraining
-    }
+    cell = {k.source for k in same if k.domain == case.domain and k.pretraining == case.pretraining}
     # assumed: two sources make a cell; one may only repeat its own habit
     return "cell" if case.domain and case.pretraining and len(cell) > 1 else "prior"
 

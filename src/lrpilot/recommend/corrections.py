@@ -108,9 +108,7 @@ def least_expected_loss(sd: float) -> float:
     weight = np.exp(-0.5 * normal**2)
     shifts = np.linspace(-0.8, 0.3, 111)
     off = shifts[:, None] - sd * normal[None, :]
-    cost = np.where(
-        off < 0.0, np.interp(-off, *_axes(_TOO_LOW)), np.interp(off, *_axes(_TOO_HIGH))
-    )
+    cost = np.where(off < 0.0, np.interp(-off, *_axes(_TOO_LOW)), np.interp(off, *_axes(_TOO_HIGH)))
     return float(shifts[np.argmin(cost @ weight)])
 
 

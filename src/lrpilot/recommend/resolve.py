@@ -91,9 +91,11 @@ def _method(facts: RunFacts) -> str:
     """The method; a preference task makes it a preference method."""
     method = read_method(facts.method)
     if facts.task and read_task(facts.task)[1] == "preference":
-        return {"full": "preference-full", "lora": "preference-lora", "qlora": "preference-lora"}.get(
-            method, method
-        )
+        return {
+            "full": "preference-full",
+            "lora": "preference-lora",
+            "qlora": "preference-lora",
+        }.get(method, method)
     return method
 
 

@@ -83,7 +83,8 @@ def _validation(data: ReportData) -> str:
     value = with_error(best.mean, best.standard_error)
     if best.step == 0:
         return f"No {data.metric.name} was better than the untouched model's {value}."
-    return f"Best {data.metric.name} {value} at step {best.step:,}."
+    kept = ", and that state was kept" if any(d.keeps_best for d in data.decisions) else ""
+    return f"Best {data.metric.name} {value} at step {best.step:,}{kept}."
 
 
 def _scores(scores: Sequence[ScoreRow]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from lrpilot.control import controller
 from lrpilot.errors import InputError
 
 TASKS = ("text-classification", "image-classification", "text-generation")
@@ -63,8 +64,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"{name} is {value!r}: give a positive number")
-        if self.baseline_lr is not None and not 0 < self.baseline_lr < float("inf"):
-            raise InputError(f"baseline_lr is {self.baseline_lr!r}: give a positive number")
+        for name in ("start_lr", "baseline_lr"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"{name} is {value!r}: give a positive rate such as 2e-5")
+        controller(self.policy)
 
     def write(self, folder: Path) -> None:
         """Keep the settings in a run's folder."""
