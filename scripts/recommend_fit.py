@@ -15,11 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from lrpilot.recommend.cases import recipe_case
-from lrpilot.recommend.corrections import shortness
 from lrpilot.recommend.estimate import FITTED
-from lrpilot.recommend.fitting import Study
+from lrpilot.recommend.fitting import Study, short_run_gaps, short_run_slope
 from lrpilot.recommend.kernel import PARTS
-from lrpilot.recommend.measured import SWEEPS
 from lrpilot.recommend.process import Process
 from lrpilot.recommend.table import DEFAULT_TABLE, load_recipes
 
@@ -42,7 +40,10 @@ def main() -> None:
     families = np.array([recipe.family for recipe in recipes])
     sources = np.array([recipe.source for recipe in recipes])
     scales = study.calibrate(everything, families, sources, variances)
-    slope, sd = short_run_slope(Process(cases, rates, variances))
+    process = Process(cases, rates, variances)
+    slope, sd = short_run_slope(process)
+    for sweep, gap, short in short_run_gaps(process):
+        print(f"{sweep.label}: {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {short:.2f}")
     names = [part.name for part in PARTS] + ["noise"]
     stored = {
         "made_by": "scripts/recommend_fit.py",
@@ -53,21 +54,6 @@ def main() -> None:
     }
     args.output.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(stored, indent=1))
-
-
-def short_run_slope(process: Process) -> tuple[float, float]:
-    """Powers of ten by which our short sweeps peak above the recipes, for each unit of shortness.
-
-    Returns:
-        The slope through the origin, and the scatter about it.
-    """
-    beliefs = process.beliefs([sweep.case for sweep in SWEEPS])
-    above = np.array([s.best_log_rate - b.mean for s, b in zip(SWEEPS, beliefs, strict=True)])
-    short = np.array([shortness(sweep.case) for sweep in SWEEPS])
-    slope = float(short @ above / (short @ short))
-    for sweep, gap, size in zip(SWEEPS, above, short, strict=True):
-        print(f"{sweep.label}: best {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {size:.2f}")
-    return slope, float(np.sqrt(np.mean((above - slope * short) ** 2)))
 
 
 if __name__ == "__main__":

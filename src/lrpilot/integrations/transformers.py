@@ -127,11 +127,15 @@ class AutopilotCallback(TrainerCallback):
         else:
             self._resume(resumed)
 
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """After a resume between two passes the random states come before the next pass."""
+        per_epoch = self._session.budget.steps_per_epoch
+        if per_epoch is not None and self._session.step_count % per_epoch == 0:
+            self._set_rng()
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """After a resume the random states are set last, when the data were skipped."""
-        if self._restore_rng is not None:
-            set_rng_state(self._restore_rng)
-            self._restore_rng = None
+        """After a resume within a pass they come last, when the data were skipped."""
+        self._set_rng()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Steer, if the optimizer really stepped."""
@@ -227,6 +231,11 @@ class AutopilotCallback(TrainerCallback):
         """Trainer stops at the end of the step, which `on_step_end` asks for."""
 
     # -- small pieces -----------------------------------------------------------------------
+
+    def _set_rng(self) -> None:
+        if self._restore_rng is not None:
+            set_rng_state(self._restore_rng)
+            self._restore_rng = None
 
     @property
     def _unfinished(self) -> bool:

@@ -91,3 +91,18 @@ def row_reasons(row: Row) -> tuple[Reason, ...]:
             factor=row.fine_tuning_lr / row.initial_lr,
         ),
     )
+
+
+def below_initial(peak: float, facts: RunFacts, method: str) -> tuple[float, Reason] | None:
+    """Where the initial training's rate is known, start a full fine-tuning below it.
+
+    Recipes do not test this rule, so the article's holds: half, as in its BERT and ResNet rows.
+    New weights (LoRA, adapters, prompts) had no initial training.
+    """
+    if facts.initial_lr is None or method not in ("full", "preference-full"):
+        return None
+    if peak < facts.initial_lr:
+        return None
+    lowered = float(f"{facts.initial_lr / 2.0:.1e}")
+    text = f"below the initial training's {facts.initial_lr:g}, as the article asks: half of it"
+    return lowered, Reason(rule="article-initial", text=text, factor=lowered / peak)

@@ -1,4 +1,4 @@
-"""What the recipes' own spread does not tell: short runs, borrowed optimizers, LoRA's rank, caution.
+"""What the recipes do not tell: short runs, borrowed optimizers, LoRA's rank, caution.
 
 Each correction is a shift in powers of ten, as strong as its evidence and no stronger.
 """

@@ -49,7 +49,7 @@ class Estimate:
         low, high: The band.
         level: At which level the recipes answered.
         shifts: Corrections applied, in order; caution is the last and moves the peak alone.
-        weights: How alike each recipe is; shape (recipes,).
+        likeness: How alike each recipe is; shape (recipes,).
     """
 
     centre: float
@@ -58,7 +58,7 @@ class Estimate:
     high: float
     level: str
     shifts: tuple[Shift, ...]
-    weights: Matrix
+    likeness: Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Estimator:
             high=high,
             level=level,
             shifts=(*shifts, careful) if careful and careful.by else shifts,
-            weights=belief.weights,
+            likeness=self.process.likeness(facts.case),
         )
 
     def beliefs(self, cases: Sequence[Case]) -> list[Belief]:

@@ -116,7 +116,7 @@ def nearest_sources(estimate: Estimate, estimator: Estimator) -> tuple[Source, .
     """The recipes most alike to the case, one a repository and model, with their rates."""
     found: list[Source] = []
     seen: set[tuple[str, str, float]] = set()
-    for i in estimate.weights.argsort()[::-1]:
+    for i in estimate.likeness.argsort()[::-1]:
         recipe = estimator.recipes[i]
         key = (recipe.source, recipe.model, recipe.peak_lr)
         if key in seen or sum(s.where == recipe.link for s in found) > 1:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
+from lrpilot.recommend.corrections import shortness
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
-from lrpilot.recommend.process import CENTRE
+from lrpilot.recommend.measured import SWEEPS, Sweep
+from lrpilot.recommend.process import CENTRE, Process
 
 Indices = NDArray[np.int64]
 
@@ -65,7 +67,8 @@ class Study:
             bounds=[_BOUNDS] * len(start),
             options={"maxiter": _ITERATIONS},
         )
-        return np.exp(found.x)
+        variances: Matrix = np.exp(found.x)
+        return variances
 
     def hold_out(self, index: Indices, groups: NDArray[Any], variances: Matrix) -> Answers:
         """Answers to each recipe of `index` from the others of it, its whole group left out.
@@ -122,7 +125,7 @@ class Study:
             shared = np.tensordot(np.where(HABITS, 0.0, variances[:-1]), self._parts, 1)
             whole = shared + np.tensordot(variances[:-1][HABITS], self._parts[HABITS], 1)
             self._cached = (key, whole, shared)
-        return self._cached[1], self._cached[2]
+        return self._cached[1:]
 
 
 def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: NDArray[Any],
@@ -144,9 +147,31 @@ def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: 
         kept, asked = everything[groups != group], everything[groups == group]
         variances = study.fit(kept)
         scales = study.calibrate(
-            kept, _throw(families, inner_folds), _throw(sources, inner_folds), variances
+            kept, throw(families, inner_folds), throw(sources, inner_folds), variances
         )
         yield study.answer(kept, asked, variances), scales
+
+
+def short_run_gaps(process: Process) -> list[tuple[Sweep, float, float]]:
+    """For each sweep of ours: powers of ten of its best above the recipes, and its shortness."""
+    beliefs = process.beliefs([sweep.case for sweep in SWEEPS])
+    return [
+        (sweep, sweep.best_log_rate - belief.mean, shortness(sweep.case))
+        for sweep, belief in zip(SWEEPS, beliefs, strict=True)
+    ]
+
+
+def short_run_slope(process: Process) -> tuple[float, float]:
+    """How far our short sweeps peak above the recipes, for each unit of shortness.
+
+    Returns:
+        The slope through the origin, in powers of ten, and the scatter about it.
+    """
+    gaps = short_run_gaps(process)
+    above = np.array([gap for _, gap, _ in gaps])
+    short = np.array([size for _, _, size in gaps])
+    slope = float(short @ above / (short @ short))
+    return slope, float(np.sqrt(np.mean((above - slope * short) ** 2)))
 
 
 def join(found: Sequence[Answers]) -> Answers:
@@ -159,7 +184,7 @@ def join(found: Sequence[Answers]) -> Answers:
     )
 
 
-def _throw(labels: NDArray[Any], folds: int) -> NDArray[Any]:
+def throw(labels: NDArray[Any], folds: int) -> NDArray[Any]:
     """Whole labels thrown together into a few groups, the same way every time."""
     names = sorted(set(labels.tolist()))
     order = np.random.default_rng(0).permutation(len(names)) % folds

@@ -23,8 +23,7 @@ from lrpilot.recommend.cases import Case
 Matrix = NDArray[np.float64]
 
 # assumed: where the slopes pivot, about the middle of the table, so that an unknown fact is neutral
-_PIVOTS = {"size": np.log10(2e8), "batch": 2.0, "steps": 4.0}
-_SHORT_RUN = 3.0  # assumed: log10 of the steps below which a run counts as short
+_PIVOTS = {"size": np.log10(2e8), "batch": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,6 @@ PARTS = (
     Part("size-architecture", ("architecture", "method_group"), slope="size"),
     Part("size-family", ("family",), slope="size"),
     Part("batch", slope="batch"),
-    Part("steps", slope="steps"),
-    Part("short-run", slope="short"),
     Part("layer-decay", flag="layer_decay"),
     Part("layer-decay-domain", ("domain",), flag="layer_decay"),
     Part("alike", closeness=0.4),
@@ -88,25 +85,25 @@ _DISTANCES = {
 _SIZE_DISTANCE, _BATCH_DISTANCE, _DECAY_DISTANCE = 0.5, 0.3, 0.7  # assumed, as above
 
 
+_COLUMNS = (
+    "model", "family", "architecture", "domain", "pretraining", "tuned", "method", "method_group",
+    "optimizer", "optimizer_scale", "task_group", "source",
+)  # fmt: skip
+
+
 class Encoded:
     """Cases as arrays, ready to be compared."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
         self.columns: dict[str, list[Any]] = {
-            name: [getattr(case, name) for case in cases]
-            for name in (
-                "model family architecture domain pretraining tuned method method_group optimizer"
-                " optimizer_scale task_group source"
-            ).split()
+            name: [getattr(case, name) for case in cases] for name in _COLUMNS
         }
         log = {
             "size": _logs([case.params for case in cases]),
             "batch": _logs([case.batch_size for case in cases]),
-            "steps": _logs([case.steps for case in cases]),
         }
         self.slopes = {k: np.nan_to_num(v - _PIVOTS[k]) for k, v in log.items()}
-        self.slopes["short"] = np.maximum(0.0, _SHORT_RUN - np.nan_to_num(log["steps"], nan=4.0))
         self.flags = {
             "tuned": np.array([float(case.tuned == "yes") for case in cases]),
             "preference": np.array(
@@ -158,7 +155,8 @@ def _equal(keys: tuple[str, ...], left: Encoded, right: Encoded) -> NDArray[np.b
             dtype=np.int64,
         )
 
-    return encode(left, -1)[:, None] == encode(right, -2)[None, :]
+    equal: NDArray[np.bool_] = np.equal.outer(encode(left, -1), encode(right, -2))
+    return equal
 
 
 def _closeness(scale: float, left: Encoded, right: Encoded) -> Matrix:
@@ -168,7 +166,8 @@ def _closeness(scale: float, left: Encoded, right: Encoded) -> Matrix:
     for name, apart in (("size", _SIZE_DISTANCE), ("batch", _BATCH_DISTANCE)):
         distance += apart * np.subtract.outer(left.slopes[name], right.slopes[name]) ** 2
     decay = np.subtract.outer(left.flags["layer_decay"], right.flags["layer_decay"])
-    return np.exp(-scale * (distance + _DECAY_DISTANCE * np.abs(decay)))
+    close: Matrix = np.exp(-scale * (distance + _DECAY_DISTANCE * np.abs(decay)))
+    return close
 
 
 def _logs(values: Sequence[float | None]) -> Matrix:

@@ -7,6 +7,7 @@ the power of ten of the best rate, not for its digits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,9 +62,10 @@ class Sweep:
         return float(-curve[1] / (2.0 * curve[0]))
 
 
-_MINILM = {"family": "minilm", "architecture": "encoder", "pretraining": "contrastive",
+_MINILM: dict[str, Any] = {"family": "minilm", "architecture": "encoder",
+           "pretraining": "contrastive",
            "params": 22.7e6, "batch_size": 16}  # fmt: skip
-_THIN = {"family": "resnet", "architecture": "cnn", "pretraining": "supervised",
+_THIN: dict[str, Any] = {"family": "resnet", "architecture": "cnn", "pretraining": "supervised",
          "params": 5.9e6, "batch_size": 16}  # fmt: skip
 
 SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says more

@@ -86,7 +86,7 @@ _LINEAGES = tuple(
         ("llama3", "llama3", "decoder"),
         ("llama-2", "llama2", "decoder"),
         ("llama2", "llama2", "decoder"),
-        ("llama", "llama1", "decoder"),
+        ("llama", "llama", "decoder"),
         ("vicuna", "llama1", "decoder", CHAT),
         ("tinyllama", "tinyllama", "decoder"),
         ("zephyr", "mistral", "decoder", CHAT),
@@ -215,7 +215,8 @@ def size_in_name(model: str) -> float | None:
 def _begins(model: str, start: str) -> bool:
     """Whether the name begins with the lineage's, up to the end of a word or a version."""
     rest = model.removeprefix(start)
-    return rest != model and (not rest or not rest[0].isalpha() or rest[:1] == "v")
+    ends = not rest or not rest[0].isalpha() or re.match(r"v\d", rest) is not None
+    return rest != model and ends
 
 
 def _size_word(model: str, lineage: _Lineage) -> float | None:

@@ -1,4 +1,4 @@
-"""The rest of the recipe: warm-up, schedule, layer-wise decay, batch, head, epochs, LoRA or full."""
+"""The rest of the recipe: warm-up, shape, layer-wise decay, batch, head, epochs, method."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_plan(
     facts: RunFacts, resolved: Resolved, estimate: Estimate, estimator: Estimator
 ) -> Plan:
     """What the nearest recipes do beside the rate; one vote a source."""
-    order = estimate.weights.argsort()[::-1][:_NEIGHBOURS]
+    order = estimate.likeness.argsort()[::-1][:_NEIGHBOURS]
     near = [estimator.recipes[i] for i in order]
     warmup = _vote(near, warmup_share)
     shape = _vote(near, lambda recipe: recipe.schedule)
@@ -77,7 +77,9 @@ def warmup_share(recipe: Recipe) -> float | None:
     return min(1.0, round(amount / whole, 3)) if whole else None
 
 
-def _vote(near: Sequence[Recipe], say: Callable[[Recipe], float | str | None]) -> float | str | None:
+def _vote(
+    near: Sequence[Recipe], say: Callable[[Recipe], float | str | None]
+) -> float | str | None:
     """The weighted median of numbers, or the favourite word; each source has one vote."""
     votes: dict[float | str, float] = defaultdict(float)
     count: dict[str, int] = defaultdict(int)

@@ -20,13 +20,11 @@ class Belief:
     Attributes:
         mean, sd: Of log10 of the rate that a source not yet seen would publish.
         sd_best: Without what publishers add of their own: the uncertainty of the best rate.
-        weights: How alike each recipe is to the case; shape (recipes,).
     """
 
     mean: float
     sd: float
     sd_best: float
-    weights: Matrix
 
 
 class Process:
@@ -46,6 +44,13 @@ class Process:
         self._inverse = np.linalg.inv(covariance)
         self._alpha = self._inverse @ (log_rates - CENTRE)
 
+    def likeness(self, case: Case) -> Matrix:
+        """How alike each recipe is to the case, slopes aside; shape (recipes,)."""
+        level = np.array([0.0 if part.slope else 1.0 for part in PARTS])
+        variances = np.where(HABITS, 0.0, self._variances[:-1]) * level
+        alike: Matrix = kernel_sum(variances, Encoded([case]), self._cases)[0]
+        return alike
+
     def beliefs(self, cases: Sequence[Case]) -> list[Belief]:
         """What the recipes say of each case."""
         asked = Encoded(cases)
@@ -57,8 +62,8 @@ class Process:
         spread = np.sqrt(np.maximum(before - learnt, 1e-6))
         spread_best = np.sqrt(np.maximum(alone - learnt, 1e-6))
         return [
-            Belief(float(m), float(s), float(b), row)
-            for m, s, b, row in zip(mean, spread, spread_best, shared, strict=True)
+            Belief(float(m), float(s), float(b))
+            for m, s, b in zip(mean, spread, spread_best, strict=True)
         ]
 
 

@@ -22,6 +22,7 @@ class Recipe:
     architecture: str
     pretraining: str
     params: float | None
+    hidden_size: float | None
     method: str
     lora_rank: float | None
     task: str
@@ -89,6 +90,7 @@ def _recipe(row: dict[str, str]) -> Recipe:
         architecture=row["architecture"],
         pretraining=row["pretraining"],
         params=millions * 1e6 if millions else None,
+        hidden_size=_number(row["hidden_size"]),
         method=row["method"],
         lora_rank=_number(row["lora_rank"]),
         task=row["task"],
