@@ -40,9 +40,10 @@ def pretrained() -> object:
     model = transformers.BertForSequenceClassification(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(150):
-        words = torch.randint(11, len(WORDS), (16, 6))
-        words[:, 2] = torch.randint(5, 11, (16,))  # a good word or a bad one
-        labels = (words[:, 2] < 8).long()
+        words = torch.randint(11, len(WORDS), (16, 8))
+        words[:, 0], words[:, -1] = 2, 3  # [CLS] and [SEP]
+        words[:, 4] = torch.randint(5, 11, (16,))  # a good word or a bad one
+        labels = (words[:, 4] < 8).long()
         model(input_ids=words, labels=labels).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -53,8 +54,8 @@ def pretrained() -> object:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That BERT with a word vocabulary, as a folder."""
     folder = tmp_path_factory.mktemp("model")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    vocabulary = {word: number for number, word in enumerate(WORDS)}
+    transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder)
     model = pretrained()
     model.classifier.reset_parameters()
     model.save_pretrained(folder)

@@ -142,7 +142,8 @@ def _quiet() -> None:
     import huggingface_hub
     import transformers
 
-    huggingface_hub.utils.logging.set_verbosity_error()
+    hub: Any = huggingface_hub.utils.logging
+    hub.set_verbosity_error()
     logging: Any = transformers.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -86,6 +86,7 @@ class ValidationController:
         doubt: A raise is undone when the next validation is worse at this level.
         rest: Validations without a raise after a roll-back.
         raise_factor: Factor of a raise.
+        max_level: No raise goes beyond this multiple of the recommended peak.
         climb_frac: Share of the budget in which half of the validations are made.
         check_frac: A raise is checked after this share of the budget, or as planned.
         raise_until: Share of the budget after which the rate is not raised any more.
@@ -108,6 +109,7 @@ class ValidationController:
     doubt: float = 0.2  # assumed: about one standard error
     rest: int = 2  # assumed
     raise_factor: float = 2.0  # assumed: half a grid step of the usual sweeps
+    max_level: float = 1000.0  # measured: docs/log.md, small models in short runs want up to that
     climb_frac: float = 0.2  # assumed
     check_frac: float = 0.025  # assumed: the spacing of 8 validations in the climb
     raise_until: float = 0.5  # assumed: half of the run is left to profit from a raise
@@ -305,6 +307,8 @@ class ValidationController:
             return "the rate rests after a roll-back"
         if result.p_worse < self.calm:
             return "that is not calm enough for a raise"
+        if level > self.max_level:
+            return f"a raise would pass {self.max_level:g} times the recommended peak"
         if state.ceiling is not None and level >= state.ceiling:
             return f"a raise would reach {state.ceiling:g} times the start, which failed"
         return ""

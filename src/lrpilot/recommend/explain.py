@@ -24,6 +24,8 @@ def change_reasons(resolved: Resolved, estimator: Estimator) -> list[Reason]:
     for (rule, text, _), belief in zip(stages[1:], beliefs[1:], strict=True):
         step = belief.mean - before
         factor = 10.0**step
+        if abs(step) < _NOTHING and rule in ("model", "all"):
+            continue
         effect = "no change" if abs(step) < _NOTHING else f"x {factor:.2g}, to {_rate(belief.mean)}"
         reasons.append(Reason(rule=rule, text=f"{text}: {effect}", factor=factor))
         before = belief.mean
@@ -82,7 +84,8 @@ def basis_reason(resolved: Resolved, estimate: Estimate, estimator: Estimator) -
         }.get(estimate.level, known.domain == case.domain)
     ]
     sources = len({row.source for row in rows})
-    many = f"{len(rows)} recipes of {sources} sources" if rows else "no recipe"
+    recipes = f"{len(rows)} recipe{'s' * (len(rows) > 1)}"
+    many = f"{recipes} of {sources} source{'s' * (sources > 1)}" if rows else "no recipe"
     words = {
         "model": f"this model is known: {many}",
         "family": f"its family is known, the model is not: {many}",

@@ -74,6 +74,8 @@ PARTS = (
     Part("habit-searches-method", ("source", "method", "optimizer"), flag="searched", habit=True),
     Part("habit-searches-model", ("source", "model", "method", "optimizer"), flag="searched",
          habit=True),
+    Part("habit-vision", ("source", "model", "pretraining"), flag="vision", habit=True),
+    Part("habit-new-weights", ("source", "model", "method"), flag="new-weights", habit=True),
 )  # fmt: skip
 HABITS = np.array([part.habit for part in PARTS])
 
@@ -108,6 +110,10 @@ class Encoded:
             "tuned": np.array([float(case.tuned == "yes") for case in cases]),
             "preference": np.array(
                 [float((case.method or "").startswith("preference")) for case in cases]
+            ),
+            "vision": np.array([float(case.domain == "vision") for case in cases]),
+            "new-weights": np.array(
+                [float(case.method_group not in ("weights", None)) for case in cases]
             ),
             "layer_decay": np.array([case.layer_decay for case in cases]),
             "searched": np.array([float(case.searched) for case in cases]),

@@ -164,6 +164,19 @@ _LINEAGES = tuple(
         ("tabpfn", "tabpfn", "tabular", "synthetic priors", "tabpfn 7"),
     )
 )
+# Names on hubs, as the table writes them.
+_ALIASES = {
+    "stable-diffusion-v1-5": "sd-1.5", "stable-diffusion-1.5": "sd-1.5",
+    "stable-diffusion-v1-4": "sd-1.4", "stable-diffusion-xl-base-1.0": "sdxl-base",
+    "clip-vit-base-patch32": "clip-vit-b32", "clip-vit-base-patch16": "clip-vit-b16",
+    "vit-mae-base": "mae-vit-b16", "vit-mae-large": "mae-vit-l16", "vit-mae-huge": "mae-vit-h14",
+    "vit-base-patch16-224-in21k": "vit-b16-i21k", "vit-base-patch16-224": "vit-b16-augreg",
+    "resnet-50": "r50-imagenet", "resnet50": "r50-imagenet",
+}  # fmt: skip
+# Casing, revisions and file formats: the same lineage, size and kind of pretraining.
+_ENDINGS = re.compile(
+    r"-(uncased|cased|hf|discriminator|v\d+(\.\d+)?|\d{3}|lv60|in21k|bnb|4bit|8bit|bf16|fp16)$"
+)
 _CHAT_WORDS = {"instruct", "chat", "it", "sft", "dpo", "rlhf", "assistant"}
 _SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])")
 
@@ -176,7 +189,13 @@ def tidy_name(name: str) -> str:
 def look_up(name: str, recipes: Iterable[Recipe]) -> Known:
     """What the name says, by the table of recipes or else by its lineage."""
     model = tidy_name(name)
-    rows = [recipe for recipe in recipes if recipe.model == model]
+    rows: list[Recipe] = []
+    by_model = _by_model(recipes)
+    for spelling in _spellings(model):
+        rows = by_model.get(spelling, [])
+        if rows:
+            model = spelling
+            break
     if rows:
         kinds = Counter(row.pretraining for row in rows)
         first = rows[0]
@@ -210,6 +229,23 @@ def size_in_name(model: str) -> float | None:
         return None
     experts, number, unit = found.groups()
     return int(experts or 1) * float(number) * {"m": 1e6, "b": 1e9}[unit]
+
+
+def _by_model(recipes: Iterable[Recipe]) -> dict[str, list[Recipe]]:
+    found: dict[str, list[Recipe]] = {}
+    for recipe in recipes:
+        found.setdefault(recipe.model, []).append(recipe)
+    return found
+
+
+def _spellings(model: str) -> list[str]:
+    """The name, and as the table may write it: an alias, or without an ending of no account."""
+    found = [model, _ALIASES.get(model, model)]
+    short = model.removeprefix("meta-")
+    while short not in found[2:]:
+        found.append(short)
+        short = _ENDINGS.sub("", short)
+    return found
 
 
 def _begins(model: str, start: str) -> bool:

@@ -15,6 +15,7 @@ from lrpilot.recommend.vocabulary import METHOD_GROUPS
 
 _NEIGHBOURS = 25  # assumed: as many recipes as vote on a warm-up or a schedule
 _DEFAULT_WARMUP = 0.06  # assumed: the middle of the 3%, 6% and 10% that most recipes give
+_LONGEST_WARMUP = 0.2  # assumed: longer shares come from counts of steps set for longer runs
 _SHAPES = {"cosine_with_min_lr": "cosine", "tri-stage": "linear", "onecycle": "cosine",
            "inverse-sqrt": "linear", "inverse_sqrt": "linear", "step": "constant"}  # fmt: skip
 
@@ -74,7 +75,7 @@ def warmup_share(recipe: Recipe) -> float | None:
     if len(words) == 1:
         return amount if amount < 1.0 else None
     whole = {"steps": recipe.steps, "epochs": recipe.epochs}.get(words[1])
-    return min(1.0, round(amount / whole, 3)) if whole else None
+    return min(_LONGEST_WARMUP, round(amount / whole, 3)) if whole else None
 
 
 def _vote(
@@ -152,7 +153,7 @@ def _batch(case: Case, estimator: Estimator) -> list[Reason]:
 def _other_method(resolved: Resolved, estimator: Estimator) -> list[Reason]:
     other = {"full": "lora", "lora": "full", "preference-full": "preference-lora",
              "preference-lora": "preference-full"}.get(resolved.case.method or "")  # fmt: skip
-    if other is None:
+    if other is None or not _is_used(other, resolved.case, estimator):
         return []
     changed = replace(resolved.case, method=other, method_group=METHOD_GROUPS[other])
     here, there = estimator.beliefs([resolved.case, changed])
@@ -160,6 +161,12 @@ def _other_method(resolved: Resolved, estimator: Estimator) -> list[Reason]:
     name = {"lora": "LoRA", "preference-lora": "LoRA"}.get(other, "full fine-tuning")
     text = f"{name} instead would take about x {factor:.2g}"
     return [Reason(rule="method", text=text, factor=factor)]
+
+
+def _is_used(method: str, case: Case, estimator: Estimator) -> bool:
+    """Whether enough recipes of the domain use a method for its rate to be quoted."""
+    used = [c for c in estimator.cases if c.method == method and c.domain == case.domain]
+    return len({c.source for c in used}) > 1
 
 
 def _epochs(facts: RunFacts, near: Sequence[Recipe]) -> list[Reason]:

@@ -168,17 +168,21 @@ def _check_domain(facts: RunFacts, known: Known) -> None:
 
 
 def _layer_decay(facts: RunFacts, case: Case, recipes: Sequence[Recipe]) -> float:
-    """Given, or the share of recipes of the same start that use layer-wise decay."""
+    """Given, or the share of its family, or of families of the same start, that use it."""
     if facts.layerwise_decay is not None:
         return float(facts.layerwise_decay < 1.0)
-    alike = [
-        recipe
-        for recipe in recipes
-        if recipe.method == case.method
-        and DOMAINS.get(recipe.architecture, recipe.architecture) == case.domain
-        and recipe.pretraining == case.pretraining
-        and (case.architecture is None or recipe.architecture == case.architecture)
-    ]
-    if not alike:
-        return 0.0
-    return sum((recipe.layerwise_decay or 1.0) < 1.0 for recipe in alike) / len(alike)
+    families: dict[str, list[bool]] = {}
+    for recipe in recipes:
+        if (
+            recipe.method == case.method
+            and read_optimizer(recipe.optimizer) == case.optimizer
+            and DOMAINS.get(recipe.architecture, recipe.architecture) == case.domain
+            and recipe.pretraining == case.pretraining
+            and (case.architecture is None or recipe.architecture == case.architecture)
+        ):
+            used = (recipe.layerwise_decay or 1.0) < 1.0
+            families.setdefault(recipe.family, []).append(used)
+    shares = {name: sum(used) / len(used) for name, used in families.items()}
+    if case.family in shares:
+        return shares[case.family]
+    return sum(shares.values()) / len(shares) if shares else 0.0

@@ -148,6 +148,7 @@ def _texts(settings: Settings, model: str, parts: Parts[Table]) -> Prepared:
 
     def encode(table: Table) -> Examples:
         encoded = tokenizer(table.texts, truncation=True, max_length=settings.max_length)
+        _check_known(encoded["input_ids"], tokenizer, model)
         return Examples(
             [
                 {**{key: encoded[key][i] for key in encoded}, "labels": int(label)}
@@ -226,6 +227,18 @@ def _load_tokenizer(model: str) -> Any:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(_no_model(model, "tokenizer", error)) from error
+
+
+def _check_known(texts: list[list[int]], tokenizer: Any, model: str) -> None:
+    """Refuse a tokenizer that knows next to none of the words: it is not this model's."""
+    special = set(tokenizer.all_special_ids)
+    known = sum(token not in special for text in texts for token in text)
+    unknown = sum(text.count(tokenizer.unk_token_id) for text in texts)
+    if unknown > known:
+        raise InputError(
+            f"the tokenizer of {model!r} does not know {unknown} of {unknown + known} words: "
+            "give a model for this language whose folder holds its vocabulary"
+        )
 
 
 def _maker(
