@@ -10,6 +10,7 @@ from its interval by the rule that stands beside it.
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def main() -> None:
         usual_range(recipes),
         complexity(recipes),
         data_size(recipes),
-        distance(recipes),
+        distance(recipes, args.table.parent / "outcomes.csv"),
         rows(recipes, args.table),
         BEHAVIOUR,
     ]
@@ -124,7 +125,7 @@ def summary(recipes: Sequence[Recipe]) -> str:
     sources = len({recipe.source for recipe in recipes})
     return (
         f"median {middle:.1e}, middle half {low:.1e} to {high:.1e}"
-        f" ({len(rates)} recipes, {sources} source{'s' * (sources > 1)})"
+        f" ({len(rates)} recipe{'s' * (len(rates) > 1)}, {sources} source{'s' * (sources > 1)})"
     )
 
 
@@ -209,7 +210,8 @@ def complexity(recipes: Sequence[Recipe]) -> str:
         verdict += ", not shown for vision"
     return f"""## 2. More complex models need lower rates
 
-**Verdict: {verdict}.** (Rule: the interval of the slope lies below zero.)
+**Verdict: {verdict}.** (Rule: the interval of the slope lies below
+zero.)
 
 Slope of log10 LR on log10 parameters, within a source:
 
@@ -228,15 +230,18 @@ def data_size(recipes: Sequence[Recipe]) -> str:
     }[slope.sign]
     return f"""## 3. Larger data sets allow slightly higher rates
 
-**Verdict: {verdict}.** (Rule: the interval of the slope lies above zero.)
+**Verdict: {verdict}.** (Rule: the interval of the slope lies
+above zero.)
 
-Slope of log10 LR on log10 training examples, within a source and model: {slope}. Ten times the
-data: rate x {10**slope.value:.2f} ({10**slope.low:.2f} to {10**slope.high:.2f}). For the batch
-size, which often grows with the data, it is {batch}.
+Slope of log10 LR within a source and model:
+
+- on log10 training examples: {slope}; ten times the data, rate x {10**slope.value:.2f}
+  ({10**slope.low:.2f} to {10**slope.high:.2f})
+- on log10 batch size, which often grows with the data: {batch}
 """
 
 
-def distance(recipes: Sequence[Recipe]) -> str:
+def distance(recipes: Sequence[Recipe], outcomes: Path) -> str:
     """Claim 4: tasks far from the pretraining want lower rates."""
     pairs = []
     for architecture in VISION:
@@ -268,10 +273,35 @@ that was already tuned on labels (near). The far start takes more in {higher} of
 
 {chr(10).join(lines)}
 
-For old skills the article is right: CLIP ViT-B/32 fine-tuned on ImageNet is best there at 1e-5 to
-2e-5, while its score on ImageNet-R falls all the way from 1e-6 to 1e-4 (62.8% to 48.1%; the 71 runs
-of mlfoundations/model-soups).
+{forgetting(outcomes)}
 """
+
+
+def forgetting(outcomes: Path) -> str:
+    """What CLIP keeps and gains by rate: 71 published runs of one random search."""
+    scores: dict[str, dict[int, list[float]]] = {"top1:ImageNet": {}, "top1:ImageNetR": {}}
+    edges = np.array([1e-6, 3e-6, 1e-5, 3e-5, 1.1e-4])
+    with outcomes.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["source_repo"] == "mlfoundations/model-soups" and row["metric"] in scores:
+                place = int(np.searchsorted(edges, float(row["lr"]), side="right")) - 1
+                place = min(max(place, 0), len(edges) - 2)
+                scores[row["metric"]].setdefault(place, []).append(float(row["value"]))
+    lines = [
+        "| rate | runs | ImageNet, the target | ImageNet-R, an old skill |",
+        "|---|---|---|---|",
+    ]
+    for place in range(len(edges) - 1):
+        target, kept = (scores[name].get(place, []) for name in scores)
+        lines.append(
+            f"| {edges[place]:.0e} to {edges[place + 1]:.0e} | {len(target)} |"
+            f" {np.mean(target):.1%} | {np.mean(kept):.1%} |"
+        )
+    return (
+        "For old skills the article is right. CLIP ViT-B/32 fine-tuned on ImageNet (random search"
+        " of\nmlfoundations/model-soups) gains little from a higher rate, and forgets with it:\n\n"
+        + "\n".join(lines)
+    )
 
 
 def rows(recipes: Sequence[Recipe], table: Path) -> str:
@@ -317,8 +347,10 @@ def rows(recipes: Sequence[Recipe], table: Path) -> str:
         )
     return f"""## 5. The three rows
 
-**Verdict: BERT's row is low for BERT and right for larger encoders; ResNet's is for Adam, and far
-too low for SGD; GPT's is right for full fine-tuning of models of about 7 billion parameters.**
+**Verdict: BERT's row is low for BERT and right for larger encoders; ResNet's is near what the one
+published family of CNNs takes with Adam, and far too low for SGD; GPT's is right for full
+fine-tuning of models of about 7 billion parameters.** (Rule: the published median lies within a
+factor of 2 of the row.)
 
 {chr(10).join(lines)}
 

@@ -79,7 +79,7 @@ def hold_out(
         variances = study.fit(kept)
         scales = study.calibrate(kept, throw(families, 12), throw(sources, 12), variances)
         process = Process([study.cases[i] for i in kept], study.log_rates[kept], variances)
-        slope, slope_sd = short_run_slope(process)
+        slope, slope_sd = short_run_slope(process, [recipes[i] for i in kept])
         beliefs = process.beliefs([study.cases[i] for i in asked])
         answers = study.answer(kept, asked, variances)
         for i, belief, level in zip(asked, beliefs, answers.level, strict=True):

@@ -41,8 +41,8 @@ def main() -> None:
     sources = np.array([recipe.source for recipe in recipes])
     scales = study.calibrate(everything, families, sources, variances)
     process = Process(cases, rates, variances)
-    slope, sd = short_run_slope(process)
-    for sweep, gap, short in short_run_gaps(process):
+    slope, sd = short_run_slope(process, recipes)
+    for sweep, gap, short in short_run_gaps(process, recipes):
         print(f"{sweep.label}: {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {short:.2f}")
     names = [part.name for part in PARTS] + ["noise"]
     stored = {

@@ -51,8 +51,10 @@ class Evaluation:
             raise InputError(f"an evaluation of shape {v.shape}: give one value per example")
         if mode not in ("min", "max"):
             raise InputError(f'mode is {mode!r}: give "min" (a loss) or "max" (a score)')
-        if w is not None and (w.shape != v.shape or not (w > 0).all()):
-            raise InputError(f"weights of shape {w.shape} for {v.size} values: one positive each")
+        if w is not None and (w.shape != v.shape or not ((w > 0) & (w < np.inf)).all()):
+            raise InputError(
+                f"weights of shape {w.shape} for {v.size} values: one positive, finite each"
+            )
         return cls(v, w, mode)
 
     @property
@@ -84,7 +86,7 @@ class Noise:
 
     Attributes:
         sd: Standard deviation, in the metric's unit.
-        degrees: Degrees of freedom of that estimate.
+        degrees: Degrees of freedom of that estimate; infinite for a known value.
     """
 
     sd: float
@@ -142,7 +144,8 @@ def compare(
         noise: The jitter of one evaluation's mean around its trend; None where it is unknown.
 
     Returns:
-        The comparison. A non-finite `new` is worse than any finite reference, with p = 0.
+        The comparison. A non-finite `new` is worse than any reference, with p = 0; a finite one
+        is better than a non-finite reference, with p = 1.
 
     Raises:
         InputError: The two differ in the number of examples or in mode.
@@ -166,6 +169,8 @@ def compare(
     sign = 1.0 if new.mode == "min" else -1.0
     if not new.finite:
         return Comparison("worse", math.inf, math.nan, 0.0, alpha, new.n)
+    if not reference.finite:
+        return Comparison("improved", -math.inf, math.nan, 1.0, alpha, new.n)
     weights = new.weights if new.weights is not None else reference.weights
     delta = sign * (new.values - reference.values)
     difference = float(np.average(delta, weights=weights))
@@ -179,7 +184,8 @@ def compare(
     else:
         pooled = over_examples**2 / max(1, new.n - 1)
         pooled += 0.0 if noise is None else between**2 / noise.degrees
-        p_worse = float(stdtr(variance**2 / pooled, -difference / math.sqrt(variance)))
+        degrees = variance**2 / pooled if pooled else math.inf
+        p_worse = float(stdtr(degrees, -difference / math.sqrt(variance)))
     verdict: Verdict = "same"
     if p_worse <= alpha:
         verdict = "worse"

@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from lrpilot.errors import RecordError
 
@@ -34,14 +35,16 @@ class RecordWriter:
     """
 
     def __init__(self, path: str | Path | None, *, max_pending: int = 100_000) -> None:
-        self._file: TextIO | None = None
+        self._path = None if path is None else Path(path)
+        self._file: BinaryIO | None = None
+        self._whole = 0  # bytes of the file that are whole lines
         self._pending: list[str] = []
         self._max_pending = max_pending
         self._warned = False
-        if path is not None:
-            path = Path(path)
-            _end_broken_line(path)
-            self._file = path.open("a", encoding="utf-8")
+        if self._path is not None:
+            _end_broken_line(self._path)
+            self._file = self._path.open("ab")
+            self._whole = self._file.tell()
 
     def write(self, kind: str, **fields: Any) -> None:
         """Append one event.
@@ -50,22 +53,19 @@ class RecordWriter:
             kind: One of `KINDS`.
             **fields: JSON types; NaN and infinity are allowed.
         """
-        if self._file is None:
+        if self._path is None:
             return
         self._pending.append(json.dumps(_to_json({"kind": kind, **fields}), allow_nan=False))
         self._flush()
 
     def _flush(self) -> None:
-        assert self._file is not None
         try:
-            start = self._file.tell()
-            try:
-                self._file.write("".join(line + "\n" for line in self._pending))
-                self._file.flush()
-            except OSError:
-                self._reopen_at(start)
-                raise
-        except (OSError, ValueError) as error:
+            file = self._file or self._reopen()
+            file.write("".join(line + "\n" for line in self._pending).encode())
+            file.flush()
+            self._whole = file.tell()
+        except OSError as error:
+            self._abandon()
             del self._pending[: -self._max_pending]
             if not self._warned:
                 self._warned = True
@@ -77,23 +77,30 @@ class RecordWriter:
             return
         self._pending.clear()
 
-    def _reopen_at(self, size: int) -> None:
-        """Cut off what a failed write left, so that no line is half there."""
-        assert self._file is not None
-        path = Path(self._file.name)
-        with contextlib.suppress(OSError):  # what the buffer still holds is in `_pending` too
-            self._file.close()
-        with path.open("rb+") as raw:
-            raw.truncate(size)
-        self._file = path.open("a", encoding="utf-8")
+    def _reopen(self) -> BinaryIO:
+        """Open the file anew after a failed write, cut to its whole lines."""
+        assert self._path is not None
+        os.truncate(self._path, self._whole)
+        self._file = self._path.open("ab")
+        return self._file
+
+    def _abandon(self) -> None:
+        """Close the file and cut off what a failed write left, so that no line is half there."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what its buffer still holds is in `_pending` too
+                file.close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # `_reopen` cuts again
+                os.truncate(self._path, self._whole)
 
     def close(self) -> None:
-        """Write what is pending and close the file."""
+        """Write what is pending and close the file; later events are dropped."""
+        if self._pending:
+            self._flush()
         if self._file is not None:
-            if self._pending:
-                self._flush()
             self._file.close()
-            self._file = None
+        self._file = self._path = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,8 @@ class RunRecord:
         story: list[Event] = []
         for event in events[1:]:
             if event["kind"] == "resume":
+                if not isinstance(event.get("step"), int):
+                    raise RecordError(f"{path}: a resume event without a step; it is damaged")
                 story = [e for e in story if e.get("step", 0) <= event["step"]]
             story.append(event)
         return cls(events[0], tuple(story))

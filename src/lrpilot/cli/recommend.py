@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from lrpilot.errors import InputError
@@ -99,13 +100,15 @@ def _facts(args: argparse.Namespace) -> tuple[RunFacts, int | None]:
     if args.model and _is_place(args.model):
         from lrpilot.recommend import facts_from_files
 
-        facts = facts_from_files(args.model, replace(facts, model=None))
+        facts = facts_from_files(Path(args.model).expanduser(), replace(facts, model=None))
     return facts, labels
 
 
 def _is_place(model: str) -> bool:
-    """Whether --model is a place on disk rather than a name."""
-    return model[:1] in "./~" or Path(model).exists() or model.endswith((".json", ".bin"))
+    """Whether --model is a place on disk; a folder that merely shares a name holds no config."""
+    if model[:1] in "./~" or model.endswith((".json", ".bin", ".yaml", ".yml")):
+        return True
+    return any((Path(model) / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def read_count(text: str) -> float:
@@ -126,30 +129,31 @@ def read_count(text: str) -> float:
 
 def _show(console: Console, found: Recommendation, labels: int | None) -> None:
     from rich.markup import escape
-    from rich.padding import Padding
 
     def line(text: str, style: str = "", *, indent: int = 2) -> None:
-        console.print(Padding(escape(text), (0, 0, 0, indent)), style=style or None)
+        width = max(40, console.width)
+        body = fill(text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+        console.print(escape(body), style=style or None, soft_wrap=True)
 
-    band = f"{found.low:g} to {found.high:g}"
-    cover = f", {found.coverage:.0%} sure to hold the best" if found.coverage else ""
+    cover = f", an {found.coverage:.0%} band" if found.coverage else ""
     console.print(f"[bold]learning rate {found.peak_lr:g}[/bold]")
-    line(f"band {band}{cover}; confidence {found.confidence} ({found.basis})")
+    line(f"{found.low:g} to {found.high:g}{cover}; confidence {found.confidence} ({found.basis})")
     decay = f", layer-wise decay {found.layerwise_decay:g}" if found.layerwise_decay else ""
-    line(f"warm-up {found.warmup_frac:.0%} of the steps, then {found.schedule}{decay}")
+    rise = f"warm-up {found.warmup_frac:.0%} of the steps" if found.warmup_frac else "no warm-up"
+    line(f"{rise}, then {found.schedule}{decay}")
     if labels is not None:
         line(f"the data has {labels} labels")
     for warning in found.warnings:
         line(f"! {warning}", "yellow", indent=0)
     for title, texts in (
-        ("because", [r.text for r in found.reasons]),
-        ("the rest of the recipe", [r.text for r in found.advice]),
+        ("because", [reason.text for reason in found.reasons]),
+        ("the rest of the recipe", [part.text for part in found.advice]),
         ("surer with", list(found.missing)),
     ):
         if texts:
             console.print(f"\n[bold]{title}[/bold]")
-            for text in texts:
-                line(f"- {text}")
+        for text in texts:
+            line(f"- {text}")
     if found.sources:
         console.print("\n[bold]sources, the nearest first[/bold]")
     for source in found.sources:

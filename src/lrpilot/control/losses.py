@@ -10,6 +10,7 @@ import numpy as np
 from lrpilot.metric import Noise
 
 MIN_WINDOW = 8  # assumed: fewer losses than this say nothing about their own noise
+_DEGREES_EACH = 0.55  # closed form: of one overlapping second difference, see `jitter`
 _MAD_TO_SD = 1.4826  # closed form: a normal's standard deviation over its median deviation
 
 
@@ -69,12 +70,12 @@ def jitter(means: Sequence[float], *, least: int, most: int) -> Noise | None:
         None with too few differences.
 
     Source:
-        Von Neumann's successive differences, taken twice. Overlapping differences hold less than
-        one degree of freedom each; 0.7 keeps the promised error rate (measured,
-        scripts/calibrate_control.py).
+        Von Neumann's successive differences, taken twice. Neighbours have correlations of -2/3
+        and 1/6, so that a mean of k squares has k / (1 + 2 (4/9 + 1/36)) = 0.51 k degrees of
+        freedom or a little more (Satterthwaite's closed form); 0.55 holds for k = 8.
     """
     differences = np.diff(np.asarray(means, dtype=float), n=2)[-most:]
     if differences.size < least:
         return None
     sd = math.sqrt(float((differences**2).mean()) / 6.0)
-    return Noise(sd, 0.7 * differences.size)
+    return Noise(sd, _DEGREES_EACH * differences.size)

@@ -24,4 +24,4 @@ def evaluation_steps(budget: Budget, *, climb_frac: float) -> tuple[int, ...]:
     early = [round(climb_end * (i + 1) / climbing) for i in range(climbing)]
     rest = count - climbing
     late = [round(climb_end + (budget.steps - climb_end) * (i + 1) / rest) for i in range(rest)]
-    return tuple(sorted({max(1, step) for step in early} | set(late)))
+    return tuple(sorted({max(1, step) for step in early + late}))

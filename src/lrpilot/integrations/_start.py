@@ -7,6 +7,7 @@ from typing import Any
 
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
+from lrpilot.recommend import facts_from_module, recommend
 
 _OPTIMIZERS = {  # class names of torch, transformers and their kin; AdamW stands for its family
     "sgd": "sgd",
@@ -37,8 +38,6 @@ def starting_point(
     seen = _look_at(model, optimizer, facts or RunFacts(), steps)
     if start_lr is not None:
         return seen, users_choice(start_lr)
-    from lrpilot.recommend import recommend
-
     return seen, recommend(seen)
 
 
@@ -57,18 +56,11 @@ def users_choice(lr: float) -> Recommendation:
 
 
 def _look_at(model: Any, optimizer: Any, facts: RunFacts, steps: int) -> RunFacts:
+    seen = facts_from_module(model, facts)
     found: dict[str, Any] = {}
-    parameters = list(model.parameters())
-    if facts.params is None:
-        found["params"] = float(sum(p.numel() for p in parameters))
     if facts.steps is None:
         found["steps"] = steps
-    config = getattr(model, "config", None)
-    kind = getattr(config, "model_type", None)
-    if facts.model is None and facts.family is None and isinstance(kind, str):
-        name = getattr(config, "_name_or_path", "") or kind
-        found["model"] = name if "/" not in name.strip("/") or name.count("/") == 1 else kind
     if facts.optimizer == "adamw":
         name = type(optimizer).__name__.lower()
         found["optimizer"] = next((v for k, v in _OPTIMIZERS.items() if k in name), "adamw")
-    return replace(facts, **found)
+    return replace(seen, **found)

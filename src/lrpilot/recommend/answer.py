@@ -41,11 +41,6 @@ def recommend(facts: RunFacts, *, table: Path = DEFAULT_TABLE) -> Recommendation
         >>> recommend(RunFacts(model="bert", task="sentiment")).peak_lr
         1e-05
     """
-    if not table.exists():  # until the verified table is in place
-        row = article.find_row(facts)
-        return Recommendation(
-            peak_lr=row.fine_tuning_lr if row else 2e-5, low=1e-5, high=1e-4, basis="article"
-        )
     recipes = load_recipes(table)
     resolved = resolve(facts, recipes)
     estimator = load_estimator(table)

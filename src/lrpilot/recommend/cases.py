@@ -21,7 +21,8 @@ class Case:
     """The facts that move a learning rate; None is "not known" and is alike to nothing.
 
     Attributes:
-        layer_decay: 1.0 with layer-wise decay, 0.0 without, between where only a share is known.
+        layer_decay: 1.0 where the rate falls from each layer to the one below, 0.0 where not, and
+            between the two where only the share of such recipes is known.
         source, searched: Who published it, and whether the rate won a search; for recipes only.
     """
 
@@ -102,7 +103,7 @@ def recipe_case(recipe: Recipe) -> Case:
         params=recipe.params,
         batch_size=recipe.batch_size,
         steps=recipe.steps,
-        layer_decay=1.0 if (recipe.layerwise_decay or 1.0) < 1.0 else 0.0,
+        layer_decay=float((recipe.layerwise_decay or 1.0) < 1.0),
         source=recipe.source,
         searched=recipe.evidence == "sweep-best",
     )

@@ -71,7 +71,7 @@ class Estimator:
     fitted: Fitted
 
     def estimate(self, facts: Resolved, *, lora_rank: int | None = None) -> Estimate:
-        """The estimate for resolved facts."""
+        """The estimate for resolved facts, and for a rank, which no recipe is compared by."""
         belief = self.beliefs([facts.case])[0]
         level = answer_level(facts.case, self.cases)
         shifts = self.shifts(facts, lora_rank=lora_rank)

@@ -47,10 +47,16 @@ def _stages(resolved: Resolved) -> Iterator[tuple[str, str, Case]]:
         case = replace(case, domain=whole.domain, architecture=whole.architecture)
         yield "architecture", f"architecture {words}", case
     if whole.pretraining:
-        case = replace(
-            case, pretraining=whole.pretraining, tuned=whole.tuned, layer_decay=whole.layer_decay
-        )
+        case = replace(case, pretraining=whole.pretraining, tuned=whole.tuned)
         yield "pretraining", f"{whole.pretraining} start", case
+    if whole.layer_decay:
+        case = replace(case, layer_decay=whole.layer_decay)
+        share = (
+            f"as {whole.layer_decay:.0%} of such recipes"
+            if resolved.layer_decay is None
+            else (f"by {resolved.layer_decay:g}")
+        )
+        yield "layer-decay", f"layer-wise decay, {share}", case
     if whole.task_group:
         case = replace(case, task_group=whole.task_group)
         yield "task", f"task of the kind {whole.task_group}", case
@@ -87,10 +93,10 @@ def basis_reason(resolved: Resolved, estimate: Estimate, estimator: Estimator) -
     recipes = f"{len(rows)} recipe{'s' * (len(rows) > 1)}"
     many = f"{recipes} of {sources} source{'s' * (sources > 1)}" if rows else "no recipe"
     words = {
-        "model": f"this model is known: {many}",
-        "family": f"its family is known, the model is not: {many}",
-        "cell": f"the family is not known; {many} share method, optimizer, domain and pretraining",
-    }.get(estimate.level, f"hardly known: {many} share method, optimizer and domain; wide band")
+        "model": f"of this very model: {many}",
+        "family": f"of its family, not of the model itself: {many}",
+        "cell": f"none of its family; {many} with its method, optimizer, domain and pretraining",
+    }.get(estimate.level, f"hardly known: {many} with its method, optimizer and domain; wide band")
     return Reason(rule=f"basis-{estimate.level}", text=words)
 
 

@@ -7,7 +7,7 @@ recommendation needs of it is stored in `fitted.json`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from lrpilot.recommend.corrections import shortness
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.measured import SWEEPS, Sweep
 from lrpilot.recommend.process import CENTRE, Process
+from lrpilot.recommend.resolve import usual_layer_decay
+from lrpilot.recommend.table import Recipe
 
 Indices = NDArray[np.int64]
 
@@ -152,22 +154,26 @@ def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: 
         yield study.answer(kept, asked, variances), scales
 
 
-def short_run_gaps(process: Process) -> list[tuple[Sweep, float, float]]:
+def short_run_gaps(process: Process, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float, float]]:
     """For each sweep of ours: powers of ten of its best above the recipes, and its shortness."""
-    beliefs = process.beliefs([sweep.case for sweep in SWEEPS])
+    cases = [sweep.case for sweep in SWEEPS]
+    shares = [usual_layer_decay(case, recipes)[0] for case in cases]
+    beliefs = process.beliefs(
+        [replace(case, layer_decay=share) for case, share in zip(cases, shares, strict=True)]
+    )
     return [
         (sweep, sweep.best_log_rate - belief.mean, shortness(sweep.case))
         for sweep, belief in zip(SWEEPS, beliefs, strict=True)
     ]
 
 
-def short_run_slope(process: Process) -> tuple[float, float]:
+def short_run_slope(process: Process, recipes: Sequence[Recipe]) -> tuple[float, float]:
     """How far our short sweeps peak above the recipes, for each unit of shortness.
 
     Returns:
         The slope through the origin, in powers of ten, and the scatter about it.
     """
-    gaps = short_run_gaps(process)
+    gaps = short_run_gaps(process, recipes)
     above = np.array([gap for _, gap, _ in gaps])
     short = np.array([size for _, _, size in gaps])
     slope = float(short @ above / (short @ short))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.cases import Case
 
 Matrix = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 # assumed: where the slopes pivot, about the middle of the table, so that an unknown fact is neutral
 _PIVOTS = {"size": np.log10(2e8), "batch": 2.0}
@@ -62,8 +63,7 @@ PARTS = (
     Part("size-architecture", ("architecture", "method_group"), slope="size"),
     Part("size-family", ("family",), slope="size"),
     Part("batch", slope="batch"),
-    Part("layer-decay", flag="layer_decay"),
-    Part("layer-decay-domain", ("domain",), flag="layer_decay"),
+    Part("layer-decay", ("architecture",), flag="layer_decay"),
     Part("alike", closeness=0.4),
     Part("close", closeness=1.0),
     Part("habit-recipes", ("source",), flag="recipe", habit=True),
@@ -74,17 +74,16 @@ PARTS = (
     Part("habit-searches-method", ("source", "method", "optimizer"), flag="searched", habit=True),
     Part("habit-searches-model", ("source", "model", "method", "optimizer"), flag="searched",
          habit=True),
-    Part("habit-vision", ("source", "model", "pretraining"), flag="vision", habit=True),
-    Part("habit-new-weights", ("source", "model", "method"), flag="new-weights", habit=True),
 )  # fmt: skip
 HABITS = np.array([part.habit for part in PARTS])
 
+_SIZES = (6.5, 12.0)  # log10 parameters: the table's range, beyond which no slope is known
 # assumed: how far apart a difference in one fact sets two cases, before fitting of the variances
 _DISTANCES = {
     "method": 2.0, "optimizer_scale": 2.0, "domain": 1.0, "pretraining": 1.0, "architecture": 0.5,
     "task_group": 0.4,
 }  # fmt: skip
-_SIZE_DISTANCE, _BATCH_DISTANCE, _DECAY_DISTANCE = 0.5, 0.3, 0.7  # assumed, as above
+_SIZE_DISTANCE, _BATCH_DISTANCE = 0.5, 0.3  # assumed, as above
 
 
 _COLUMNS = (
@@ -102,7 +101,7 @@ class Encoded:
             name: [getattr(case, name) for case in cases] for name in _COLUMNS
         }
         log = {
-            "size": _logs([case.params for case in cases]),
+            "size": np.clip(_logs([case.params for case in cases]), *_SIZES),
             "batch": _logs([case.batch_size for case in cases]),
         }
         self.slopes = {k: np.nan_to_num(v - _PIVOTS[k]) for k, v in log.items()}
@@ -111,30 +110,53 @@ class Encoded:
             "preference": np.array(
                 [float((case.method or "").startswith("preference")) for case in cases]
             ),
-            "vision": np.array([float(case.domain == "vision") for case in cases]),
-            "new-weights": np.array(
-                [float(case.method_group not in ("weights", None)) for case in cases]
-            ),
             "layer_decay": np.array([case.layer_decay for case in cases]),
             "searched": np.array([float(case.searched) for case in cases]),
             "recipe": np.array([float(not case.searched) for case in cases]),
         }
 
+        self._codes: dict[tuple[str, ...], dict[tuple[Any, ...], int]] = {}
+        self._encoded: dict[tuple[str, ...], Indices] = {}
+
     def __len__(self) -> int:
         return len(self.cases)
+
+    def codes(self, keys: tuple[str, ...]) -> dict[tuple[Any, ...], int]:
+        """A number for each combination of values that these cases know of these keys."""
+        if keys not in self._codes:
+            rows = dict.fromkeys(self.rows(keys))
+            self._codes[keys] = {row: i for i, row in enumerate(rows) if None not in row}
+        return self._codes[keys]
+
+    def rows(self, keys: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """The values of the keys, one tuple a case."""
+        return list(zip(*(self.columns[key] for key in keys), strict=True))
+
+    def encoded(self, keys: tuple[str, ...]) -> Indices:
+        """Each case's number in its own codes, kept."""
+        if keys not in self._encoded:
+            self._encoded[keys] = self.encode(keys, self.codes(keys))
+        return self._encoded[keys]
+
+    def encode(self, keys: tuple[str, ...], codes: dict[tuple[Any, ...], int]) -> Indices:
+        """Each case's number in `codes`; -1 where it has none."""
+        return np.array([codes.get(row, -1) for row in self.rows(keys)], dtype=np.int64)
 
 
 def part_matrix(part: Part, left: Encoded, right: Encoded) -> Matrix:
     """The part between each case of `left` and of `right`, for a variance of one."""
     if part.closeness:
         return _closeness(part.closeness, left, right)
-    out: Matrix = np.ones((len(left), len(right)))
+    factors: list[NDArray[Any]] = []
     if part.keys:
-        out *= _equal(part.keys, left, right)
+        factors.append(_equal(part.keys, left, right))
     if part.slope:
-        out *= np.outer(left.slopes[part.slope], right.slopes[part.slope])
+        factors.append(np.outer(left.slopes[part.slope], right.slopes[part.slope]))
     if part.flag:
-        out *= np.outer(left.flags[part.flag], right.flags[part.flag])
+        factors.append(np.outer(left.flags[part.flag], right.flags[part.flag]))
+    out: Matrix = factors[0].astype(np.float64)
+    for factor in factors[1:]:
+        out *= factor
     return out
 
 
@@ -152,16 +174,10 @@ def prior_variance(variances: Matrix, cases: Encoded) -> Matrix:
 
 
 def _equal(keys: tuple[str, ...], left: Encoded, right: Encoded) -> NDArray[np.bool_]:
-    codes: dict[tuple[Any, ...], int] = {}
-
-    def encode(cases: Encoded, unknown: int) -> NDArray[np.int64]:
-        rows = zip(*(cases.columns[key] for key in keys), strict=True)
-        return np.array(
-            [unknown if None in row else codes.setdefault(row, len(codes)) for row in rows],
-            dtype=np.int64,
-        )
-
-    equal: NDArray[np.bool_] = np.equal.outer(encode(left, -1), encode(right, -2))
+    """Whether all keys are known and equal; codes come from `right`, the larger side."""
+    codes = right.codes(keys)
+    ours, theirs = left.encode(keys, codes), right.encoded(keys)
+    equal: NDArray[np.bool_] = np.equal.outer(ours, theirs) & (ours >= 0)[:, None]
     return equal
 
 
@@ -171,8 +187,7 @@ def _closeness(scale: float, left: Encoded, right: Encoded) -> Matrix:
         distance += apart * ~_equal((key,), left, right)
     for name, apart in (("size", _SIZE_DISTANCE), ("batch", _BATCH_DISTANCE)):
         distance += apart * np.subtract.outer(left.slopes[name], right.slopes[name]) ** 2
-    decay = np.subtract.outer(left.flags["layer_decay"], right.flags["layer_decay"])
-    close: Matrix = np.exp(-scale * (distance + _DECAY_DISTANCE * np.abs(decay)))
+    close: Matrix = np.exp(-scale * distance)
     return close
 
 

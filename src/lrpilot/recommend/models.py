@@ -24,6 +24,7 @@ class Known:
 
     Attributes:
         how: "table" (a recipe names the model), "lineage" (its beginning is known) or "unknown".
+        sized: Whether the name says more than the lineage: "gpt2" is a model and any GPT-2.
     """
 
     model: str | None = None
@@ -32,6 +33,7 @@ class Known:
     pretraining: str | None = None
     params: float | None = None
     how: str = "unknown"
+    sized: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ def look_up(name: str, recipes: Iterable[Recipe]) -> Known:
             pretraining=pretraining,
             params=first.params,
             how="table",
+            sized=not _is_bare(model),
         )
     lineage = next((row for row in _LINEAGES if _begins(model, row.start)), None)
     if lineage is None:
@@ -218,6 +221,7 @@ def look_up(name: str, recipes: Iterable[Recipe]) -> Known:
         pretraining=lineage.pretraining,
         params=size_in_name(model) or _size_word(model, lineage),
         how="lineage",
+        sized=not _is_bare(model),
     )
     return _with_start(found)
 
@@ -246,6 +250,10 @@ def _spellings(model: str) -> list[str]:
         found.append(short)
         short = _ENDINGS.sub("", short)
     return found
+
+
+def _is_bare(model: str) -> bool:
+    return any(model == row.start for row in _LINEAGES)
 
 
 def _begins(model: str, start: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lrpilot.errors import InputError
@@ -59,8 +60,8 @@ def _from_config(config: Any) -> dict[str, str]:
     if not isinstance(kind, str) or not kind:
         return {}
     name = getattr(config, "_name_or_path", "")
-    hub = isinstance(name, str) and name and name.strip("/").count("/") <= 1 and name[0] not in "./"
-    return {"model": name if hub else kind}
+    local = not isinstance(name, str) or not name or Path(name).exists() or name[0] in "./~"
+    return {"model": kind if local or name.count("/") > 1 else name}
 
 
 def _convolutional(module: Any) -> bool:

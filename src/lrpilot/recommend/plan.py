@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from lrpilot.facts import Reason, RunFacts
 from lrpilot.recommend.cases import Case
 from lrpilot.recommend.estimate import Estimate, Estimator
 from lrpilot.recommend.resolve import Resolved
 from lrpilot.recommend.table import Recipe
-from lrpilot.recommend.vocabulary import METHOD_GROUPS
+from lrpilot.recommend.vocabulary import METHOD_GROUPS, read_optimizer
 
 _NEIGHBOURS = 25  # assumed: as many recipes as vote on a warm-up or a schedule
 _DEFAULT_WARMUP = 0.06  # assumed: the middle of the 3%, 6% and 10% that most recipes give
@@ -40,12 +41,11 @@ def make_plan(
     shape = _vote(near, lambda recipe: recipe.schedule)
     schedule = _SHAPES.get(str(shape), str(shape)) if shape else "linear"
     frac = float(warmup) if isinstance(warmup, float) else _DEFAULT_WARMUP
-    decay = _layer_decay(facts, resolved.case, estimator.recipes)
+    decay = resolved.layer_decay
     advice = [
         Reason(
             rule="schedule",
-            text=f"warm up over {frac:.0%} of the steps, then {_fall(schedule)}: what most of the"
-            " nearest sources do",
+            text=f"{_rise(frac)}, then {_fall(schedule)}: what most of the nearest sources do",
         ),
         _head(resolved.case, decay),
         *_batch(resolved.case, estimator),
@@ -55,7 +55,7 @@ def make_plan(
     if decay is not None and facts.layerwise_decay is None:
         text = (
             f"layer-wise decay {decay:g}: recipes of this start use it, and their rate is the"
-            " head's; without it take the band's low end"
+            " head's; say layerwise_decay 1 if you go without"
         )
         advice.insert(1, Reason(rule="layer-decay", text=text))
     return Plan(frac, schedule, decay, tuple(advice))
@@ -102,25 +102,14 @@ def _vote(
     return max(votes, key=lambda value: votes[value])
 
 
+def _rise(frac: float) -> str:
+    return f"warm up over {frac:.0%} of the steps" if frac else "no warm-up"
+
+
 def _fall(schedule: str) -> str:
     return {"constant": "stay constant", "cosine": "fall to zero along a cosine"}.get(
         schedule, "fall linearly to zero"
     )
-
-
-def _layer_decay(facts: RunFacts, case: Case, recipes: Sequence[Recipe]) -> float | None:
-    if facts.layerwise_decay is not None:
-        return facts.layerwise_decay if facts.layerwise_decay < 1.0 else None
-    if case.layer_decay <= 0.5 or case.method != "full":
-        return None
-    used = sorted(
-        recipe.layerwise_decay
-        for recipe in recipes
-        if recipe.layerwise_decay
-        and recipe.layerwise_decay < 1.0
-        and recipe.architecture == case.architecture
-    )
-    return used[len(used) // 2] if used else None
 
 
 def _head(case: Case, decay: float | None) -> Reason:
@@ -160,7 +149,31 @@ def _other_method(resolved: Resolved, estimator: Estimator) -> list[Reason]:
     factor = 10.0 ** (there.mean - here.mean)
     name = {"lora": "LoRA", "preference-lora": "LoRA"}.get(other, "full fine-tuning")
     text = f"{name} instead would take about x {factor:.2g}"
+    if other in ("lora", "full"):
+        ratio, pairs = lora_over_full(estimator.recipes)
+        text += (
+            f" (sources that give both for one model: LoRA over full x {ratio:.2g}, {pairs} pairs)"
+        )
     return [Reason(rule="method", text=text, factor=factor)]
+
+
+def lora_over_full(recipes: Sequence[Recipe]) -> tuple[float, int]:
+    """LoRA's rate over that of full fine-tuning by the same source of the same model.
+
+    Returns:
+        The median ratio of the medians, and the number of pairs.
+    """
+    rates: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for recipe in recipes:
+        if read_optimizer(recipe.optimizer) == "adamw":
+            kind = {"qlora": "lora"}.get(recipe.method, recipe.method)
+            rates[recipe.source, recipe.model][kind].append(recipe.peak_lr)
+    ratios = [
+        median(pair["lora"]) / median(pair["full"])
+        for pair in rates.values()
+        if pair["lora"] and pair["full"]
+    ]
+    return (median(ratios) if ratios else 1.0), len(ratios)
 
 
 def _is_used(method: str, case: Case, estimator: Estimator) -> bool:
@@ -175,4 +188,4 @@ def _epochs(facts: RunFacts, near: Sequence[Recipe]) -> list[Reason]:
     epochs = _vote(near, lambda recipe: recipe.epochs)
     if not isinstance(epochs, float):
         return []
-    return [Reason(rule="epochs", text=f"about {epochs:g} epochs, as the nearest sources train")]
+    return [Reason(rule="epochs", text=f"epochs: about {epochs:g}, as the nearest sources train")]

@@ -20,7 +20,7 @@ _STRINGS = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE"}
 _NUMBERS = {"BININT", "BININT1", "BININT2", "BINFLOAT", "LONG1", "INT", "FLOAT", "LONG"}
 _CONSTANTS = {"NEWTRUE": True, "NEWFALSE": False, "NONE": None}
 _PUTS, _GETS = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
-_ENUM_REACH = 4  # an enum's string stands within a class, its memo and the string
+_REACH = 6  # a class is one or three tokens, and an enum's string follows at once
 
 
 def read_pickled_values(path: Path, wanted: set[str]) -> dict[str, Any]:
@@ -41,14 +41,19 @@ def read_pickled_values(path: Path, wanted: set[str]) -> dict[str, Any]:
     for i, (kind, value) in enumerate(tokens):
         if kind != "string" or value not in wanted or value in found or i + 1 == len(tokens):
             continue
-        if tokens[i + 1][0] in ("value", "string"):
-            found[value] = tokens[i + 1][1]
-        elif tokens[i + 1][0] == "class":
-            near = tokens[i + 2 : i + 2 + _ENUM_REACH]
-            text = next((v for k, v in near if k == "string"), None)
-            if text is not None:
-                found[value] = text
+        plain = _plain_value(tokens[i + 1 : i + 1 + _REACH])
+        if plain is not None:
+            found[value] = plain
     return found
+
+
+def _plain_value(after: list[tuple[str, Any]]) -> Any:
+    """The number, truth value or string that follows a key; an enum's string follows its class."""
+    kinds = [kind for kind, _ in after]
+    if "class" in kinds[:1] or kinds[:3] == ["string", "string", "class"]:
+        rest = after[kinds.index("class") + 1 :]
+        return next((value for kind, value in rest if kind == "string"), None)
+    return after[0][1] if kinds[0] in ("value", "string") else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -33,7 +33,7 @@ class Resolved:
         known: What the model's name said.
         method, optimizer: As the user meant them, in the table's words.
         task_known: Whether any recipe's task is like the given one; True when none was given.
-        size_by: Where the size comes from ("you", "the name") or None.
+        layer_decay: The layer-wise decay given, or that recipes of this kind use; None is none.
     """
 
     case: Case
@@ -41,7 +41,7 @@ class Resolved:
     method: str
     optimizer: str
     task_known: bool
-    size_by: str | None
+    layer_decay: float | None
 
 
 def resolve(facts: RunFacts, recipes: Sequence[Recipe]) -> Resolved:
@@ -61,7 +61,12 @@ def resolve(facts: RunFacts, recipes: Sequence[Recipe]) -> Resolved:
     if facts.model is None and known.how == "unknown" and facts.family:
         known = replace(known, family=facts.family.strip().lower())
     known = _with_words(facts, known)
+    if method.startswith("preference") and not facts.pretraining:
+        # assumed: preference tuning follows supervised tuning, as in every recipe of it
+        known = replace(known, pretraining="instruction-tuned")
     _check(facts, known, method)
+    if facts.params and not known.sized:
+        known = replace(known, model=None)  # "gpt2" of another size is not that model
     params = facts.params or known.params
     steps = facts.planned_steps
     case = make_case(
@@ -76,14 +81,17 @@ def resolve(facts: RunFacts, recipes: Sequence[Recipe]) -> Resolved:
         batch_size=facts.batch_size,
         steps=steps,
     )
-    case = replace(case, layer_decay=_layer_decay(facts, case, recipes))
+    share, decay = usual_layer_decay(case, recipes)
+    if facts.layerwise_decay is not None:
+        share = float(facts.layerwise_decay < 1.0)
+        decay = facts.layerwise_decay if share else None
     return Resolved(
-        case=case,
+        case=replace(case, layer_decay=share),
         known=known,
         method=method,
         optimizer=optimizer,
         task_known=facts.task is None or read_task(facts.task)[1] is not None,
-        size_by="you" if facts.params else ("the name" if known.params else None),
+        layer_decay=decay,
     )
 
 
@@ -132,7 +140,7 @@ def _check(facts: RunFacts, known: Known, method: str) -> None:
             )
     if facts.layerwise_decay is not None and facts.layerwise_decay > 1.0:
         raise InputError(f"layerwise_decay is {facts.layerwise_decay!r}: give 1.0 (none) or less")
-    if facts.params and known.params:
+    if facts.params and known.params and known.sized:
         ratio = facts.params / known.params
         if not 1.0 / _SIZE_FACTOR <= ratio <= _SIZE_FACTOR:
             raise InputError(
@@ -167,22 +175,30 @@ def _check_domain(facts: RunFacts, known: Known) -> None:
         )
 
 
-def _layer_decay(facts: RunFacts, case: Case, recipes: Sequence[Recipe]) -> float:
-    """Given, or the share of its family, or of families of the same start, that use it."""
-    if facts.layerwise_decay is not None:
-        return float(facts.layerwise_decay < 1.0)
-    families: dict[str, list[bool]] = {}
+def usual_layer_decay(case: Case, recipes: Sequence[Recipe]) -> tuple[float, float | None]:
+    """The share of recipes with layer-wise decay, by its family or by families of the same start.
+
+    Returns:
+        The share, each family counted once; and the middle decay where it can be advised: most use
+        it, and one family alone says nothing of another.
+    """
+    families: dict[str, list[float]] = {}
     for recipe in recipes:
         if (
             recipe.method == case.method
             and read_optimizer(recipe.optimizer) == case.optimizer
-            and DOMAINS.get(recipe.architecture, recipe.architecture) == case.domain
+            and recipe.architecture == case.architecture
             and recipe.pretraining == case.pretraining
-            and (case.architecture is None or recipe.architecture == case.architecture)
         ):
-            used = (recipe.layerwise_decay or 1.0) < 1.0
-            families.setdefault(recipe.family, []).append(used)
-    shares = {name: sum(used) / len(used) for name, used in families.items()}
-    if case.family in shares:
-        return shares[case.family]
-    return sum(shares.values()) / len(shares) if shares else 0.0
+            families.setdefault(recipe.family, []).append(recipe.layerwise_decay or 1.0)
+    own = case.family in families
+    if case.family in families:
+        families = {case.family: families[case.family]}
+    if not families:
+        return 0.0, None
+    shares = [sum(decay < 1.0 for decay in used) / len(used) for used in families.values()]
+    share = sum(shares) / len(shares)
+    if share <= 0.5 or not (own or len(families) > 1):
+        return share, None
+    used = sorted(decay for family in families.values() for decay in family if decay < 1.0)
+    return share, used[len(used) // 2]

@@ -67,7 +67,7 @@ _TASK_GROUPS = {
     "text-pair": "nli paraphrase similarity code-search visual-entailment sts",
     "question-answering": "qa-extractive multiple-choice coreference qa question-answering squad",
     "token-classification": "ner srl document-ner token-classification pos",
-    "seq2seq": "summarization data-to-text text-generation translation seq2seq text "
+    "generation": "summarization data-to-text text-generation translation seq2seq text "
     "code-summarization language-modeling causal-lm text2text-generation",
     "embedding": "sentence-embedding retrieval embedding sentence-similarity",
     "image-classification": "image-classification image",
@@ -85,7 +85,7 @@ _TASK_GROUPS = {
 TASK_GROUPS = {name: group for group, names in _TASK_GROUPS.items() for name in names.split()}
 _TASK_DOMAINS = {
     "chat": "text", "preference": "text", "text-classification": "text", "text-pair": "text",
-    "question-answering": "text", "token-classification": "text", "seq2seq": "text",
+    "question-answering": "text", "token-classification": "text", "generation": "text",
     "embedding": "text", "image-classification": "vision", "dense-vision": "vision",
     "video": "vision", "asr": "speech", "audio": "speech", "vision-language": "text",
     "image-generation": "diffusion", "forecasting": "timeseries",

@@ -152,7 +152,7 @@ def _facts(settings: Settings, demo: Demo | None, prepared: Prepared) -> RunFact
     known: dict[str, Any] = {"task": settings.task, "batch_size": settings.batch_size}
     known["train_examples"] = len(prepared.parts.train)
     if demo is not None:
-        known |= {"model": demo.model_name, "family": demo.family}
+        known["model"] = demo.model_name
     return RunFacts(**known)
 
 
