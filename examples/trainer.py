@@ -6,6 +6,7 @@ python examples/trainer.py MODEL reviews.csv      (columns text and label, label
 
 import csv
 import sys
+from pathlib import Path
 
 from transformers import (
     AutoModelForSequenceClassification,
@@ -19,7 +20,7 @@ from lrpilot.transformers import AutopilotCallback
 
 name, path = sys.argv[1:3]
 tokenizer = AutoTokenizer.from_pretrained(name)
-with open(path, newline="") as file:
+with Path(path).open(newline="") as file:
     rows = [
         {**tokenizer(row["text"], truncation=True), "labels": int(row["label"])}
         for row in csv.DictReader(file)
