@@ -128,9 +128,10 @@ class ValidationController:
     name: str = "validation"
 
     def init(self, recommendation: Recommendation, budget: Budget) -> ValidationState:
-        """The state before the first step: the recommended rate itself, level 1."""
+        """The state before the first step: start small, at the low end of the band."""
         plan = evaluation_steps(budget, climb_frac=self.climb_frac)
-        return ValidationState(budget, plan)
+        level = recommendation.low / recommendation.peak_lr
+        return ValidationState(budget, plan, level=level, best_level=level)
 
     def update(
         self, state: ValidationState, observation: Observation
