@@ -238,15 +238,24 @@ class ValidationController:
     def _last(
         self, state: ValidationState, new: Evaluation, figures: dict[str, float]
     ) -> tuple[Decision, ValidationState]:
-        if state.best is None or _better(new, state.best):
-            state = self._maybe_best(state, new)
-            reason = f"the budget is spent and the last state, {new.mean:.4g}, is the best"
-            return self._say(state, "hold", "end", reason, figures, keep=True)
-        reason = (
-            f"the budget is spent; step {state.best_step} validated better"
-            f" ({state.best.mean:.4g} against {new.mean:.4g}), so its state is what is kept"
-        )
-        return self._say(state, "rollback", "keep-best", reason, figures)
+        """Keep the last, annealed state, unless the luckiest of all earlier ones is truly better.
+
+        Which of two models is better has nothing to do with the jitter between validations; that
+        one of them was picked as the best of many has, and is paid for with the level.
+        """
+        best = state.best
+        assert best is not None
+        result = compare(new, best, alpha=self.error_rate / (len(state.plan) + 1))
+        if result.verdict == "worse":
+            reason = (
+                f"the budget is spent; step {state.best_step} validated better"
+                f" ({result.sentence()}), so its state is what is kept"
+            )
+            return self._say(state, "rollback", "keep-best", reason, figures)
+        state = replace(state, best=new, best_step=state.step, best_level=state.level)
+        than = f"no worse than the best before ({result.sentence()})"
+        reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept: {than}"
+        return self._say(state, "hold", "end", reason, figures, keep=True)
 
     def _worse(
         self,

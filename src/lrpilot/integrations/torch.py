@@ -14,7 +14,7 @@ from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
 from lrpilot.integrations._rates import Rates
-from lrpilot.integrations._session import Progress, Session
+from lrpilot.integrations._session import Progress, Session, Spent
 from lrpilot.integrations._start import starting_point
 from lrpilot.integrations._steps import StepCounter
 from lrpilot.integrations._torch_state import Snapshot, TorchState, aside
@@ -181,6 +181,11 @@ class Autopilot:
     def last_decision(self) -> Decision | None:
         """The latest decision that has something to say."""
         return self._session._last_decision
+
+    @property
+    def spent(self) -> Spent:
+        """Seconds spent by the autopilot itself, on validations and on snapshots."""
+        return self._session.spent
 
     @property
     def outcome(self) -> Outcome | None:

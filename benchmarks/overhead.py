@@ -1,0 +1,90 @@
+"""What the autopilot costs: its own time per step, its snapshots, and its import.
+
+    python benchmarks/overhead.py
+
+All figures are ratios taken within one run on this machine: the time that the session spends on
+deciding and recording, and on copying state, over the time of the training steps beside it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import transformers
+
+from lrpilot.torch import Autopilot
+
+STEPS, BATCH, TOKENS = 40, 16, 32
+SIZES = {"tiny BERT": (32, 1), "MiniLM-sized BERT": (384, 6)}  # hidden size, layers
+
+
+def measure(hidden: int, layers: int) -> tuple[float, float, float, float]:
+    """Seconds a step without the autopilot, its own seconds a step, a snapshot, an evaluation."""
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=max(2, hidden // 32),
+        intermediate_size=4 * hidden,
+    )  # fmt: skip
+    model = transformers.BertForSequenceClassification(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    words = torch.randint(5, 30_000, (BATCH, TOKENS))
+    labels = torch.randint(0, 2, (BATCH,))
+
+    def validation_losses() -> torch.Tensor:
+        logits = model(input_ids=words).logits
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    with tempfile.TemporaryDirectory() as folder:
+        pilot = Autopilot(
+            model, optimizer, total_steps=STEPS, evaluate=validation_losses, start_lr=1e-5,
+            evaluations=8, record=Path(folder) / "run.jsonl",
+        )  # fmt: skip
+        seconds = []
+        while not pilot.done:
+            start = time.perf_counter()
+            loss = model(input_ids=words, labels=labels).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            seconds.append(time.perf_counter() - start)
+            pilot.step(loss)
+        spent = pilot.spent
+    return (
+        statistics.median(seconds),
+        spent.own_s / STEPS,
+        spent.snapshot_s / max(1, spent.snapshots),
+        spent.evaluate_s / max(1, spent.evaluations),
+    )
+
+
+def import_ms(code: str) -> float:
+    """Median milliseconds of a fresh interpreter that runs `code`."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return 1000 * (time.perf_counter() - start)
+
+    return statistics.median(once() for _ in range(7))
+
+
+def main() -> None:
+    """Print the table."""
+    print("| model | step, ms | autopilot's own time, share of a step | snapshot, steps |")
+    print("|---|---|---|---|")
+    for name, (hidden, layers) in SIZES.items():
+        step, own, snapshot, _ = measure(hidden, layers)
+        print(f"| {name} | {1000 * step:.1f} | {own / step:.2%} | {snapshot / step:.2f} |")
+    bare = import_ms("pass")
+    print(f"\nimport lrpilot: {import_ms('import lrpilot') - bare:.0f} ms over bare Python's")
+    print(f"and recommend: {import_ms('import lrpilot; lrpilot.recommend') - bare:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
