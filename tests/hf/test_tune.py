@@ -141,8 +141,9 @@ def test_the_saved_model_is_the_kept_state(finished: Path) -> None:
     kept = [e for e in record.of("evaluation") if e["step"] == end["best_step"]][-1]
     assert end["best_value"] == kept["mean"]
     model = transformers.AutoModelForSequenceClassification.from_pretrained(finished / "model")
-    test = [s for s in record.of("score") if s["name"] == "autopilot"][0]
-    rows = list(csv.DictReader((finished.parent / "test.csv").open(newline="")))
+    test = next(s for s in record.of("score") if s["name"] == "autopilot")
+    with (finished.parent / "test.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
     tokenizer = transformers.AutoTokenizer.from_pretrained(finished / "model")
     inputs = tokenizer([row["text"] for row in rows], padding=True, return_tensors="pt")
     with torch.no_grad():
