@@ -43,6 +43,8 @@ class ValidationState:
         ceiling: A level that failed; raises stay below it. None while none has.
         overfitted: Whether overfitting was seen; raises are over then.
         raised: Whether the rate was raised and no validation has been the best since.
+        since: Step at which the present level began.
+        proven: The latest level that was held for `proof_frac` of the budget without failing.
         check: Step of the validation that checks a raise, if it is not planned anyway.
         resting: Validations still to come without a raise.
         bad: Validations in a row that looked worse at the milder level.
@@ -62,6 +64,8 @@ class ValidationState:
     ceiling: float | None = None
     overfitted: bool = False
     raised: bool = False
+    since: int = 0
+    proven: float | None = None
     check: int | None = None
     resting: int = 0
     bad: int = 0
@@ -92,7 +96,9 @@ class ValidationController:
         check_frac: A raise is checked after this share of the budget, or as planned.
         raise_until: Share of the budget after which the rate is not raised any more.
         cut_factor: Factor of a cut on overfitting.
-        rollback_factor: Level after a roll-back, as a share of the level that failed.
+        rollback_factor: Level after a roll-back, as a share of the level that failed; a raise that
+            was not confirmed returns to the proven level where there is one.
+        proof_frac: A level is proven when it was held for this share of the budget.
         least_jitter, most_jitter: Second differences of validations that it takes to know their
             jitter, and how many are looked at.
         early_jitter: Before that, "worse" is judged against a jitter with this standard deviation,
@@ -117,6 +123,7 @@ class ValidationController:
     raise_until: float = 0.5  # assumed: half of the run is left to profit from a raise
     cut_factor: float = 0.5  # assumed
     rollback_factor: float = 0.125  # measured: docs/log.md, a quarter is too high on real text
+    proof_frac: float = 0.1  # assumed: four times the time that a raise in the climb is given
     least_jitter: int = 4  # measured: scripts/calibrate_control.py, 3 finds no more
     most_jitter: int = 8  # measured: scripts/calibrate_control.py, 5 and 6 break `error_rate`
     early_jitter: float = 0.12  # measured: scripts/calibrate_control.py, keeps `error_rate`
@@ -277,6 +284,7 @@ class ValidationController:
         state = replace(
             state,
             level=level,
+            since=state.step,
             overfitted=True,
             raised=False,
             bad=0,
@@ -318,7 +326,11 @@ class ValidationController:
             )
             return self._say(state, "hold", "stable", f"{seen}; {block}", figures, keep=keep)
         soon = state.step + max(1, round(self.check_frac * state.budget.steps))
-        state = replace(state, level=level, raised=True, check=soon)
+        held = state.step - state.since >= self.proof_frac * state.budget.steps
+        proven = state.level if held else state.proven
+        state = replace(
+            state, level=level, raised=True, check=soon, since=state.step, proven=proven
+        )
         reason = f"{seen}: the rate is raised by {self.raise_factor:g}"
         return self._say(state, "raise", "stable", reason, figures, keep=keep)
 
@@ -369,12 +381,14 @@ class ValidationController:
             left = "nothing to roll back to" if state.best is None else "no roll-back is left"
             action: Action = "stop" if rule == "divergence" else "hold"
             return self._say(state, action, rule, f"{reason}; {left}", figures)
+        failed = rule != "unconfirmed"  # doubt proves nothing against the rate
         level = min(state.level * self.rollback_factor, state.best_level)
+        if not failed and state.proven is not None:
+            level = min(state.proven, state.level / self.raise_factor)
         reason = (
             f"{reason}; back to step {state.best_step}, on at {level / state.level:.3g} of the"
             " rate that failed"
         )
-        failed = rule != "unconfirmed"  # doubt proves nothing against the rate
         damage = rule != "divergence" and state.bad > 0  # the latest mean was more than jitter
         state = replace(
             state,
@@ -383,6 +397,8 @@ class ValidationController:
             reference=state.best,
             recent=(),
             means=state.means[:-1] if damage else state.means,
+            since=state.step,
+            proven=None if failed else state.proven,
             raised=False,
             check=None,
             resting=self.rest,
