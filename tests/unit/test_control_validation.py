@@ -189,6 +189,20 @@ def test_after_a_roll_back_the_rate_rests_for_two_validations() -> None:
     assert actions == ["hold", "hold", "raise"]
 
 
+def test_a_proven_level_far_below_does_not_hold_the_rate_down() -> None:
+    run = started()
+    for _ in range(4):  # level 1 is held for 50 steps, an eighth of the budget ...
+        run.train()
+        run.validate(1.0001, -1)
+    for i in range(1, 6):  # ... and then five raises lead to 32
+        run.train()
+        run.validate(1.0 - 0.1 * i, (-1) ** i)
+    assert run.state.level == 32.0
+    run.train()
+    assert run.validate(0.7).rule == "unconfirmed"
+    assert run.state.level == 4.0  # an eighth of 32, not 1
+
+
 def test_an_unconfirmed_raise_returns_to_the_level_that_was_proven() -> None:
     run = started()
     for _ in range(8):  # held at level 1 through the climb: not calm enough for a raise
@@ -290,15 +304,17 @@ def test_spikes_are_bounded() -> None:
 # -- overfitting --------------------------------------------------------------------------------
 
 
-def overfit(run: Run) -> Decision:
-    """Hold the level through the climb, then let validation rise while training falls."""
-    for _ in range(8):
+def go_bad(run: Run, training: Sequence[float]) -> Decision:
+    """The best validation at step 240, where nothing is raised any more; then it gets worse."""
+    while run.step < 200:
         run.train([0.9, 1.1])
         run.validate(1.0001, -1)
+    run.train([0.9, 1.1])
+    assert run.validate(0.9).action == "hold"
     decision = None
-    for i in range(1, 8):
-        run.train([0.4, 0.5])
-        decision = run.validate(1.0 + 0.2 * i, (-1) ** i)
+    for i in range(1, 4):
+        run.train(training)
+        decision = run.validate(0.9 + 0.2 * i, (-1) ** i)
         if decision.action != "hold":
             break
     assert decision is not None
@@ -307,7 +323,7 @@ def overfit(run: Run) -> Decision:
 
 def test_worse_on_data_seen_before_with_a_falling_training_loss_is_overfitting() -> None:
     run = started(steps_per_epoch=50)
-    decision = overfit(run)
+    decision = go_bad(run, [0.4, 0.5])
     assert (decision.action, decision.rule) == ("cut", "overfitting")
     assert run.state.level == 0.5
     run.train()
@@ -316,23 +332,14 @@ def test_worse_on_data_seen_before_with_a_falling_training_loss_is_overfitting()
 
 def test_worse_before_any_example_was_seen_twice_is_no_overfitting() -> None:
     run = started(steps_per_epoch=400)
-    decision = overfit(run)
+    decision = go_bad(run, [0.4, 0.5])
     assert (decision.action, decision.rule) == ("rollback", "too-high")
     assert "seen twice" in decision.reason
 
 
 def test_worse_with_a_training_loss_that_rose_too_is_no_overfitting() -> None:
     run = started(steps_per_epoch=50)
-    for _ in range(8):
-        run.train([0.9, 1.1])
-        run.validate(1.0001, -1)
-    decision = None
-    for i in range(1, 8):
-        run.train([1.9, 2.1])
-        decision = run.validate(1.0 + 0.2 * i, (-1) ** i)
-        if decision.action != "hold":
-            break
-    assert decision is not None
+    decision = go_bad(run, [1.9, 2.1])
     assert decision.rule == "too-high"
     assert "rose too" in decision.reason
 

@@ -384,7 +384,7 @@ class ValidationController:
         failed = rule != "unconfirmed"  # doubt proves nothing against the rate
         level = min(state.level * self.rollback_factor, state.best_level)
         if not failed and state.proven is not None:
-            level = min(state.proven, state.level / self.raise_factor)
+            level = max(level, min(state.proven, state.level / self.raise_factor))
         reason = (
             f"{reason}; back to step {state.best_step}, on at {level / state.level:.3g} of the"
             " rate that failed"
