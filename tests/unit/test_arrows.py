@@ -1,0 +1,48 @@
+"""Arrows point one way: nobody imports from a layer above his own."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "lrpilot"
+LAYERS = [
+    {"errors"}, {"facts", "metric", "outcome", "record"}, {"control", "recommend", "report"},
+    {"integrations", "testing"}, {"torch", "transformers", "tune"}, {"cli"},
+]  # fmt: skip
+PURE = {"errors", "facts", "metric", "outcome", "record", "control", "recommend"}
+ALLOWED = {"numpy", "scipy", "lrpilot"}
+OPTIONAL = {"pyarrow", "yaml"}  # by `recommend`, to look at files of the user's own
+STANDARD = __import__("sys").stdlib_module_names
+FILES = [p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py"]
+
+
+def rank(part: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of everything that a file imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        words = name.split(".")
+        if words[0] == "lrpilot" and len(words) > 1 and not words[1].startswith("__"):
+            known = any(words[1] in layer for layer in LAYERS)
+            assert not known or rank(words[1]) <= rank(part), f"{part} imports {name}"
+        if part in PURE:
+            allowed = ALLOWED | (OPTIONAL if part == "recommend" else set())
+            assert words[0] in allowed or words[0] in STANDARD, f"{part} imports {name}"
