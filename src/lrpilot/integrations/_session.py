@@ -190,8 +190,7 @@ class Session:
                 wall_s=self._wall_s(),
                 spent=asdict(self.spent),
             )
-            if self.outcome.status != "interrupted":
-                self.writer.close()
+            self.writer.close()
         return self.outcome
 
     # -- carrying decisions out -------------------------------------------------------------

@@ -37,13 +37,10 @@ class StepCounter:
         """Note the loss of one micro-batch."""
         self._losses.append(loss)
 
-    def take(self, *, total: bool = False) -> tuple[bool, float | None]:
-        """Whether a step happened since the last call, and its loss.
+    def take(self) -> tuple[bool, float | None]:
+        """Whether a step happened since the last call, and its mean loss.
 
         Without a step, losses that are not finite are dropped: a skipped step harms nobody.
-
-        Args:
-            total: Add the micro-batches' losses up instead of averaging them.
 
         Returns:
             (False, None), or (True, the step's loss), or (True, None) if no loss was noted.
@@ -54,7 +51,7 @@ class StepCounter:
         losses, self._losses, self._happened = self._losses, [], False
         if not losses:
             return True, None
-        return True, sum(losses) / (1 if total else len(losses))
+        return True, sum(losses) / len(losses)
 
     def close(self) -> None:
         """Take the hook off."""

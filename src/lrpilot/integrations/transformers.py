@@ -16,12 +16,18 @@ from lrpilot.control import Budget, Controller, controller
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
-from lrpilot.integrations._examples import evaluate_batches, sample_loader
+from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
 from lrpilot.integrations._start import starting_point
 from lrpilot.integrations._steps import StepCounter
-from lrpilot.integrations._torch_state import Snapshot, TorchState, aside, set_rng_state
+from lrpilot.integrations._torch_state import (
+    Snapshot,
+    TorchState,
+    aside,
+    rng_state,
+    set_rng_state,
+)
 from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
 from lrpilot.record import RecordWriter
@@ -40,7 +46,8 @@ class AutopilotCallback(TrainerCallback):
     a script needs. The schedule of the arguments is multiplied, its shape stays; a constant one
     is annealed to zero. Validation reads a fixed sample of `eval_dataset`; the metrics,
     logging, saving and evaluation that the arguments ask for go on as they are. Data go forward
-    after a roll-back. One process; training on several is refused.
+    after a roll-back. One process; training on several is refused. The Trainer needs an
+    `eval_dataset`; without one, give `evaluations=0`: only a loss that is not finite is seen then.
 
     Args:
         start_lr: Where to start. None: what `lrpilot.recommend` says.
@@ -84,6 +91,7 @@ class AutopilotCallback(TrainerCallback):
         self._on_progress = on_progress
         self._stop_asked = False
         self._restore_rng: Any = None
+        self._rng_before: Any = None
         self._sample: Any = None
 
     # -- what Trainer calls -----------------------------------------------------------------
@@ -110,7 +118,7 @@ class AutopilotCallback(TrainerCallback):
         self._state = TorchState(self._model, self._rates)
         self._counter = StepCounter(self._rates)
         self._hook = self._model.register_forward_hook(self._note_loss, with_kwargs=True)
-        self._sums = False
+        self._accumulates = args.gradient_accumulation_steps > 1
         self._session = Session(
             self._policy,
             recommendation,
@@ -123,7 +131,7 @@ class AutopilotCallback(TrainerCallback):
         )
         if resumed is None:
             self._session.begin()
-            control.should_evaluate = self._session.awaiting is not None
+            self._ask_for_evaluation(control)
         else:
             self._resume(resumed)
 
@@ -139,11 +147,10 @@ class AutopilotCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Steer, if the optimizer really stepped."""
-        happened, loss = self._counter.take(total=self._sums)
+        happened, loss = self._counter.take()
         if happened:
             self._session.step(loss, lr=self._counter.lr)
-        if self._session.awaiting is not None and kwargs.get("eval_dataloader") is None:
-            control.should_evaluate = True  # Trainer hands its loader out when it evaluates
+        self._ask_for_evaluation(control)
         if self._stop_asked or self._session.stopped:
             control.should_training_stop = True
 
@@ -151,6 +158,9 @@ class AutopilotCallback(TrainerCallback):
         """Take the evaluation data, and validate if that is owed."""
         if self.eval_dataloader is None:
             self.eval_dataloader = kwargs.get("eval_dataloader")
+        if self._rng_before is not None:  # an evaluation that only we asked for leaves no trace
+            set_rng_state(self._rng_before)
+            self._rng_before = None
         session = getattr(self, "_session", None)
         if session is not None and session.awaiting is not None and session.outcome is None:
             session.validate(session.awaiting)
@@ -232,6 +242,14 @@ class AutopilotCallback(TrainerCallback):
 
     # -- small pieces -----------------------------------------------------------------------
 
+    def _ask_for_evaluation(self, control: Any) -> None:
+        """Trainer hands its evaluation data out only when it evaluates: ask for that once."""
+        if self._session.awaiting is None or self.eval_dataloader is not None:
+            return
+        if not control.should_evaluate:
+            self._rng_before = rng_state()
+        control.should_evaluate = True
+
     def _set_rng(self) -> None:
         if self._restore_rng is not None:
             set_rng_state(self._restore_rng)
@@ -245,8 +263,10 @@ class AutopilotCallback(TrainerCallback):
         """A forward hook: the training loss of each micro-batch."""
         if not model.training or not isinstance(outputs, dict) or outputs.get("loss") is None:
             return
-        self._sums = kwargs.get("num_items_in_batch") is not None
-        self._counter.add(float(outputs["loss"].detach()))
+        if self._accumulates:
+            self._counter.add(mean_loss(model, outputs, kwargs.get("labels")))
+        else:
+            self._counter.add(float(outputs["loss"].detach()))
 
     def _plan(self, args: Any, state: Any, loader: Any) -> tuple[Budget, RunFacts]:
         batch = args.train_batch_size * args.gradient_accumulation_steps
