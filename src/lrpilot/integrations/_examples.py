@@ -72,6 +72,26 @@ def evaluate_batches(
     return Evaluation.of(torch.cat(values).numpy(), weights=torch.cat(weights).numpy())
 
 
+def mean_loss(model: torch.nn.Module, outputs: Mapping[str, Any], labels: Any) -> float:
+    """The mean training loss of one micro-batch, however the model's own loss is normalised.
+
+    Under gradient accumulation some models divide by the items of the whole step, and others do
+    not; from the logits it is the same.
+
+    Args:
+        model: Whose outputs they are.
+        outputs: With `loss` and `logits`.
+        labels: The batch's labels, or None.
+    """
+    with torch.no_grad():
+        found = None
+        if isinstance(labels, torch.Tensor) and isinstance(outputs.get("logits"), torch.Tensor):
+            found = _by_example(model, outputs["logits"].detach().float(), labels)
+        if found is None or found[0].numel() == 0:
+            return float(outputs["loss"].detach())
+        return float((found[0] * found[1]).sum() / found[1].sum())
+
+
 def _losses(model: torch.nn.Module, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Values and weights, each of shape (units,)."""
     outputs = model(**inputs)
