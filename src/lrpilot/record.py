@@ -102,6 +102,12 @@ class RecordWriter:
             self._file.close()
         self._file = self._path = None
 
+    def __del__(self) -> None:
+        """A writer that was dropped unfinished leaves no open file; its lines are flushed."""
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
