@@ -6,7 +6,8 @@ from typing import Any
 
 from lrpilot.control.constant import ConstantController, ConstantState
 from lrpilot.control.types import Action, Budget, Controller, Decision, Observation
-from lrpilot.control.validation import ValidationController, ValidationState
+from lrpilot.control.validation import ValidationController
+from lrpilot.control.validation_state import ValidationState
 from lrpilot.errors import InputError
 
 __all__ = [
