@@ -58,7 +58,7 @@ def test_a_recommendation_survives_storage() -> None:
         peak_lr=2e-5,
         low=1e-5,
         high=5e-5,
-        reasons=(Reason("size", "larger models want less", 0.5),),
+        reasons=(Reason(rule="size", text="larger models want less", factor=0.5),),
         sources=(Source(title="BERT", where="arXiv:1810.04805", peak_lr=2e-5),),
         warnings=("w",),
     )
