@@ -231,6 +231,22 @@ def test_a_clearly_worse_validation_after_a_raise_rolls_back_and_sets_a_ceiling(
     assert decision.figures["difference"] == pytest.approx(2.1)
 
 
+def test_damage_is_no_jitter() -> None:
+    run = started()
+    run.train()
+    run.validate(0.9)
+    run.train()
+    run.validate(3.0, -1)
+    assert run.state.means == pytest.approx((1.0, 0.9))
+
+    run = started()
+    run.train()
+    run.validate(0.9)
+    run.train()
+    assert run.validate(0.91, -1).rule == "unconfirmed"  # mild: jitter may have done it
+    assert run.state.means == pytest.approx((1.0, 0.9, 0.91))
+
+
 def test_a_ceiling_is_not_reached_again() -> None:
     run = started()
     run.train()
@@ -342,6 +358,45 @@ def test_worse_with_a_training_loss_that_rose_too_is_no_overfitting() -> None:
     decision = go_bad(run, [1.9, 2.1])
     assert decision.rule == "too-high"
     assert "rose too" in decision.reason
+
+
+def calm_after_divergence() -> Run:
+    """Early in the run, at the level of the best validation, and with nothing resting."""
+    run = started(steps_per_epoch=5)
+    run.train(steps=3)
+    run.train(math.nan, steps=1)
+    for mean in (0.9, 0.8):
+        run.train([0.9, 1.1])
+        run.validate(mean)
+    assert (run.step, run.state.resting, run.state.level) == (20, 0, 0.125)
+    run.train([0.4, 0.5])
+    return run
+
+
+def test_after_overfitting_nothing_is_raised_however_early() -> None:
+    run = calm_after_divergence()
+    assert run.validate(3.0, -1).rule == "overfitting"
+    assert run.state.level == 0.0625
+    run.train()
+    decision = run.validate(0.5, -1)
+    assert (decision.action, run.state.level) == ("hold", 0.0625)
+    assert "after overfitting" in decision.reason
+
+
+def test_mildly_worse_twice_in_a_row_is_worse_but_not_once() -> None:
+    # Three standard deviations of the jitter that is assumed early, 12% of each of two losses:
+    # p = .0013, between the level of one test (.05 / 231 pairs) and that of two in a row, .008.
+    mild = 0.8 + 3 * 0.12 * 0.8 * math.sqrt(2)
+    run = calm_after_divergence()
+    assert run.validate(mild, -1).action == "hold"
+    run.train([0.4, 0.5])
+    assert run.validate(mild).rule == "overfitting"
+
+    run = calm_after_divergence()
+    run.validate(mild, -1)
+    for mean in (0.81, mild):  # the row is broken
+        run.train([0.4, 0.5])
+        assert run.validate(mean).action == "hold"
 
 
 # -- budget, anneal, end ------------------------------------------------------------------------
