@@ -28,9 +28,10 @@ def sample_loader(loader: Any, *, examples: int, seed: int = 0) -> Any:
         return loader
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
     chosen = sorted(order[:examples].tolist())
+    batches = getattr(loader, "batch_sampler", None)  # accelerate's loaders have only that
     return torch.utils.data.DataLoader(
         torch.utils.data.Subset(dataset, chosen),
-        batch_size=loader.batch_size or 1,
+        batch_size=loader.batch_size or getattr(batches, "batch_size", None) or 1,
         collate_fn=loader.collate_fn,
     )
 
