@@ -1,0 +1,63 @@
+"""lrpilot's own: one run, steered from validation, as released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lrpilot.bench.lab import Lab, Result
+from lrpilot.control import Controller, ValidationController
+from lrpilot.torch import Autopilot
+
+_EXAMPLES = 96  # as `AutopilotCallback` reads at least
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """`lrpilot.torch.Autopilot` with its defaults.
+
+    Attributes:
+        off_by: Factor on the recommendation, to see what a wrong start costs.
+        controller: Another controller than the default.
+    """
+
+    name: str = "autopilot"
+    off_by: float = 1.0
+    controller: Controller[object] | None = None
+
+    def run(self, lab: Lab) -> Result:
+        """One run."""
+        from lrpilot.recommend import recommend
+
+        training = lab.start()
+        start_lr = None
+        if self.off_by != 1.0:
+            start_lr = recommend(lab.facts).low * self.off_by
+        pilot = Autopilot(
+            training.model,
+            training.optimizer,
+            total_steps=lab.task.steps,
+            evaluate=lambda: training.validate(_EXAMPLES),
+            steps_per_epoch=training.steps_per_epoch,
+            facts=replace(lab.facts),
+            start_lr=start_lr,
+            policy=self.controller or ValidationController(),
+        )
+        highest = 0.0
+        for indices in pilot.batches(training.loader):
+            loss = training.loss(indices)
+            loss.backward()  # type: ignore[no-untyped-call]
+            highest = max(highest, pilot.lr)
+            training.optimizer.step()
+            training.optimizer.zero_grad()
+            pilot.step(loss)
+        decision = pilot.last_decision
+        return Result(
+            model=training.model, peak_lr=highest, note="" if decision is None else decision.reason
+        )
+
+
+POLICIES = (
+    Pilot(),
+    Pilot("autopilot-30x-low", off_by=1 / 30),
+    Pilot("autopilot-30x-high", off_by=30.0),
+)

@@ -1,0 +1,173 @@
+"""Runs cells (task, policy, seed); one JSON line each, and none is ever computed twice."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lrpilot.errors import InputError
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One run of one policy."""
+
+    task: str
+    policy: str
+    seed: int
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of a results file; a broken last one (a killed process) is dropped.
+
+    Raises:
+        InputError: A line before the last is no JSON.
+    """
+    if not path.exists():
+        return []
+    found: list[Line] = []
+    rows = path.read_text(encoding="utf-8").split("\n")
+    for number, row in enumerate(rows, 1):
+        if not row:
+            continue
+        try:
+            found.append(json.loads(row))
+        except ValueError:
+            if number < len(rows):
+                raise InputError(f"{path}, line {number}, is no JSON: mend or remove it") from None
+    return found
+
+
+def missing(cells: Iterable[Cell], path: Path) -> list[Cell]:
+    """The cells that the file does not hold yet, in order."""
+    done = {Cell(line["task"], line["policy"], line["seed"]) for line in read_lines(path)}
+    return [cell for cell in dict.fromkeys(cells) if cell not in done]
+
+
+def run(
+    cells: Iterable[Cell],
+    path: Path,
+    *,
+    workers: int = 1,
+    on_line: Callable[[Line, int], None] | None = None,
+) -> None:
+    """Compute what is missing.
+
+    Args:
+        cells: What is wanted.
+        path: The results file; made if it is not there, else continued.
+        workers: Processes, of one thread each.
+        on_line: Called with each new line and the number of cells left.
+    """
+    todo = missing(cells, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _drop_broken_end(path)
+    with path.open("a", encoding="utf-8") as file:
+        for left, line in zip(range(len(todo) - 1, -1, -1), _compute(todo, workers), strict=True):
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            if on_line:
+                on_line(line, left)
+
+
+def _drop_broken_end(path: Path) -> None:
+    if path.exists() and not (raw := path.read_bytes()).endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(raw.rfind(b"\n") + 1)
+
+
+def _compute(todo: list[Cell], workers: int) -> Iterator[Line]:
+    if workers == 1:
+        for cell in todo:
+            yield compute(cell)
+        return
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting = {pool.submit(compute, cell) for cell in todo}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def compute(cell: Cell) -> Line:
+    """Run one cell and score it: the only place where the test part is opened."""
+    import torch
+
+    from lrpilot.bench.lab import DivergedError, Lab, accuracy_on, losses_on
+    from lrpilot.bench.policies import find_policies
+    from lrpilot.bench.tasks import TASKS
+
+    torch.set_num_threads(1)
+    task = TASKS[cell.task]
+    workload = task.build(cell.seed)
+    lab = Lab(task, cell.seed, workload)
+    (policy,) = find_policies(cell.policy, task)
+    begun = time.perf_counter()
+    line: Line = {"task": cell.task, "policy": cell.policy, "seed": cell.seed}
+    try:
+        result = policy.run(lab)
+    except DivergedError:
+        scores: Line = {"status": "diverged"}
+    else:
+        test = float(losses_on(result.model, workload.test, workload).mean())
+        scores = {
+            "status": "finished" if math.isfinite(test) else "diverged",
+            "test_loss": test if math.isfinite(test) else None,
+            "test_accuracy": accuracy_on(result.model, workload.test, workload),
+            "validation_loss": _finite(
+                float(losses_on(result.model, workload.validation, workload).mean())
+            ),
+            "peak_lr": result.peak_lr,
+            "note": result.note,
+        }
+    before = float(losses_on(workload.new_model(), workload.test, workload).mean())
+    wall_s = round(time.perf_counter() - begun, 3)
+    return {**line, **scores, "untrained_loss": before, "cost": lab.cost, "wall_s": wall_s,
+            **_environment()}  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _environment() -> Line:
+    import torch
+
+    from lrpilot import __version__
+
+    return {
+        "lrpilot": __version__,
+        "commit": _commit(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.decode().strip()

