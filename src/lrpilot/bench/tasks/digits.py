@@ -103,15 +103,14 @@ def _build(seed: int, *, keep: int | None = None, wrong: float = 0.0) -> Workloa
     validation, test, train = torch.split(new, sizes)
     train = train[:keep]
     labels = y - _NEW.start
-    noisy = labels.clone()
-    changed = torch.rand(len(y), generator=drawn) < wrong
-    noisy[changed] = torch.randint(len(_NEW), (len(y),), generator=drawn)[changed]
+    changed = torch.rand(len(y), generator=drawn) < wrong  # in the test part too: one distribution
+    labels[changed] = torch.randint(len(_NEW), (len(y),), generator=drawn)[changed]
     return Workload(
         new_model=_new_model,
         losses=_losses,
         correct=_correct,
-        train=Pictures(x[train], noisy[train]),
-        validation=Pictures(x[validation], noisy[validation]),
+        train=Pictures(x[train], labels[train]),
+        validation=Pictures(x[validation], labels[validation]),
         test=Pictures(x[test], labels[test]),
     )
 
