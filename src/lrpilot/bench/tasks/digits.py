@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lrpilot.bench.task import Task, Workload
+from lrpilot.bench.task import GRID, Task, Workload
 from lrpilot.errors import MissingExtraError
 from lrpilot.facts import RunFacts
 
@@ -24,6 +24,7 @@ _OLD, _NEW = range(5), range(5, 10)
 _VALIDATION, _TEST = 150, 345  # standard error of an accuracy of .95: .018 and .012
 _PRETRAINING_EPOCHS, _PRETRAINING_LR = 5, 3e-3  # assumed: enough for .98 on the old digits
 _WRONG = 0.3
+_SGD_GRID = (*GRID[2:], 3e-1, 1.0)  # measured: 1e-1 was the best and the edge of the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,7 @@ def _task(name: str, title: str, examples: int, steps: int, **options: Any) -> T
         batch_size=16,
         optimizer=optimizer,
         build=partial(_build, **options),
+        rates=GRID if optimizer == "adamw" else _SGD_GRID,
     )
 
 
