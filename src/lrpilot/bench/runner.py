@@ -109,13 +109,17 @@ def _compute(todo: list[Cell], workers: int) -> Iterator[Line]:
 
 def compute(cell: Cell) -> Line:
     """Run one cell and score it: the only place where the test part is opened."""
-    import torch
+    from lrpilot.bench.threads import one_thread
 
+    with one_thread():
+        return _compute_cell(cell)
+
+
+def _compute_cell(cell: Cell) -> Line:
     from lrpilot.bench.lab import DivergedError, Lab, accuracy_on, losses_on
     from lrpilot.bench.policies import find_policies
     from lrpilot.bench.tasks import TASKS
 
-    torch.set_num_threads(1)
     task = TASKS[cell.task]
     workload = task.build(cell.seed)
     lab = Lab(task, cell.seed, workload)

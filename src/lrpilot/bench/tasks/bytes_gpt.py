@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from lrpilot.bench.task import Task, Workload
+from lrpilot.bench.threads import one_thread
 from lrpilot.errors import MissingExtraError
 from lrpilot.facts import RunFacts
 from lrpilot.tune import demo_sentiment, demo_text
@@ -94,7 +95,8 @@ def weights_folder() -> Path:
             optimizer.zero_grad()
         model.save_pretrained(folder)  # type: ignore[operator]
 
-    return cached_folder("bench/bytes-gpt-1", build)
+    with one_thread():
+        return cached_folder("bench/bytes-gpt-1", build)
 
 
 @cache

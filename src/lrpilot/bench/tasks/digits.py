@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from lrpilot.bench.task import GRID, Task, Workload
+from lrpilot.bench.threads import one_thread
 from lrpilot.errors import MissingExtraError
 from lrpilot.facts import RunFacts
 
@@ -66,7 +67,7 @@ def _data() -> tuple[torch.Tensor, torch.Tensor]:
 def pretrained() -> nn.Sequential:
     """The network after five passes over the old digits; about two seconds, the same each time."""
     x, y = _data()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)
         model = network(len(_OLD))
         old = torch.where(y < _NEW.start)[0]
