@@ -29,18 +29,13 @@ pytest.importorskip("sklearn", reason="the digits come with scikit-learn: lrpilo
 TASK = replace(TASKS["digits-few"], steps=24)
 
 
-class Sealed:
-    """A test part that nobody may look at."""
-
-    def __len__(self) -> int:
-        raise AssertionError("the test part was opened")
-
-    def batch(self, indices: Any) -> Any:
-        raise AssertionError("the test part was opened")
-
-
 def lab(seed: int = 0) -> Lab:
-    return Lab(TASK, seed, replace(TASK.build(seed), test=Sealed()))
+    return Lab(TASK, seed, TASK.build(seed))
+
+
+def test_a_lab_holds_no_test_part() -> None:
+    with pytest.raises(AssertionError, match="opened the test part"):
+        len(lab()._workload.test)
 
 
 def test_trainings_of_a_seed_are_paired_and_of_two_seeds_are_not() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from lrpilot.bench.task import Part, Task, Workload
+from lrpilot.bench.task import Part, Sealed, Task, Workload
 from lrpilot.facts import RunFacts
 
 _BACKWARD = 2.0  # assumed: a backward pass costs two forward passes, as in the scaling literature
@@ -55,6 +54,9 @@ class Lab:
     seed: int
     _workload: Workload
     meter: Meter = field(default_factory=Meter)
+
+    def __post_init__(self) -> None:
+        self._workload = replace(self._workload, test=Sealed())
 
     @property
     def facts(self) -> RunFacts:
@@ -137,16 +139,6 @@ class Training:
         for step in range(steps):
             self.step(peak_lr * (1 - step / steps))
         return self.model
-
-    def state(self) -> Any:
-        """A copy of weights and optimizer."""
-        return copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
-
-    def restore(self, state: Any) -> None:
-        """Put a copy back; the data go on."""
-        weights, optimizer = copy.deepcopy(state)
-        self.model.load_state_dict(weights)
-        self.optimizer.load_state_dict(optimizer)
 
 
 def new_optimizer(task: Task, model: torch.nn.Module) -> torch.optim.Optimizer:

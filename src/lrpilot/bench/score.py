@@ -86,9 +86,14 @@ def loss_of(line: Line, key: str = "test_loss") -> float:
     return math.inf if value is None else float(value)
 
 
+def constants(policies: dict[str, dict[int, Line]]) -> dict[float, dict[int, Line]]:
+    """The runs at each constant rate."""
+    return {float(p.removeprefix(_PREFIX)): s for p, s in policies.items() if p.startswith(_PREFIX)}
+
+
 def oracle(task: str, policies: dict[str, dict[int, Line]]) -> Oracle | None:
     """The dense sweep of a task; None when no constant rate is among the lines."""
-    grid = {float(p.removeprefix(_PREFIX)): s for p, s in policies.items() if p.startswith(_PREFIX)}
+    grid = constants(policies)
     if not grid:
         return None
     rates = sorted(grid)
@@ -166,10 +171,8 @@ def scores(lines: Iterable[Line]) -> tuple[list[Oracle], list[Score]]:
         policies = tasks[truth.task]
         named = {p: runs for p, runs in policies.items() if not p.startswith(_PREFIX)}
         rate = best_elsewhere(truth.task, oracles)
-        for name, runs in policies.items():
-            if rate is not None and name.startswith(_PREFIX) and float(
-                name.removeprefix(_PREFIX)
-            ) == rate:  # fmt: skip
-                named[ELSEWHERE] = runs
+        grid = constants(policies)
+        if rate in grid:
+            named[ELSEWHERE] = grid[rate]
         found += [s for p, runs in named.items() if (s := score(p, runs, truth))]
     return oracles, found

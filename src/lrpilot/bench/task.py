@@ -22,6 +22,17 @@ class Part(Protocol):
         """The examples of these numbers (tensor of shape (batch,)), as `Workload.losses` takes."""
 
 
+class Sealed:
+    """A test part that nobody may look at."""
+
+    def __len__(self) -> int:
+        raise AssertionError("a policy opened the test part")
+
+    def batch(self, indices: Any) -> Any:
+        """Refused."""
+        raise AssertionError("a policy opened the test part")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One task made ready for one seed.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lrpilot.bench.lab import Lab, Result
-from lrpilot.control import Controller, ValidationController
 from lrpilot.torch import Autopilot
 
 _EXAMPLES = 96  # as `AutopilotCallback` reads at least
@@ -17,12 +16,10 @@ class Pilot:
 
     Attributes:
         off_by: Factor on the recommendation, to see what a wrong start costs.
-        controller: Another controller than the default.
     """
 
     name: str = "autopilot"
     off_by: float = 1.0
-    controller: Controller[object] | None = None
 
     def run(self, lab: Lab) -> Result:
         """One run."""
@@ -38,9 +35,8 @@ class Pilot:
             total_steps=lab.task.steps,
             evaluate=lambda: training.validate(_EXAMPLES),
             steps_per_epoch=training.steps_per_epoch,
-            facts=replace(lab.facts),
+            facts=lab.facts,
             start_lr=start_lr,
-            policy=self.controller or ValidationController(),
         )
         highest = 0.0
         for indices in pilot.batches(training.loader):
