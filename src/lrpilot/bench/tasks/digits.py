@@ -7,7 +7,6 @@ the data there are, few examples, noisy labels, and SGD with momentum.
 from __future__ import annotations
 
 import copy
-import importlib
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -17,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from lrpilot.bench.task import GRID, Task, Workload
+from lrpilot.bench.tasks import packages
 from lrpilot.bench.threads import one_thread
-from lrpilot.errors import MissingExtraError
 from lrpilot.facts import RunFacts
 
 _OLD, _NEW = range(5), range(5, 10)
@@ -51,14 +50,9 @@ def network(classes: int) -> nn.Sequential:
 
 
 @cache
-def _data() -> tuple[torch.Tensor, torch.Tensor]:
-    try:
-        datasets: Any = importlib.import_module("sklearn.datasets")
-    except ImportError:
-        raise MissingExtraError(
-            "this task needs scikit-learn: pip install 'lrpilot[bench]'"
-        ) from None
-    found = datasets.load_digits()
+def load_digits() -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures of shape (1797, 1, 8, 8) in [0, 1] and the digits that they show."""
+    found = packages.load("sklearn.datasets").load_digits()
     pictures = torch.tensor(found.images[:, None] / 16.0, dtype=torch.float32)
     return pictures, torch.tensor(found.target)
 
@@ -66,7 +60,7 @@ def _data() -> tuple[torch.Tensor, torch.Tensor]:
 @cache
 def pretrained() -> nn.Sequential:
     """The network after five passes over the old digits; about two seconds, the same each time."""
-    x, y = _data()
+    x, y = load_digits()
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)
         model = network(len(_OLD))
@@ -97,7 +91,7 @@ def _correct(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torc
 
 
 def _build(seed: int, *, keep: int | None = None, wrong: float = 0.0) -> Workload:
-    x, y = _data()
+    x, y = load_digits()
     drawn = torch.Generator().manual_seed(1)  # the parts are the same for every seed
     new = torch.where(y >= _NEW.start)[0]
     new = new[torch.randperm(len(new), generator=drawn)]
