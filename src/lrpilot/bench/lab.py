@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -92,14 +92,16 @@ class Training:
             generator=order,
         )
         self._stream = self._endless()
+        self._takes_loss = False
 
     def _endless(self) -> Iterator[torch.Tensor]:
         while True:
             yield from self.loader
 
-    def use(self, optimizer: torch.optim.Optimizer) -> None:
-        """Train with another optimizer from here on."""
+    def use(self, optimizer: torch.optim.Optimizer, *, takes_loss: bool = False) -> None:
+        """Train with another optimizer from here on; its step may want the training loss."""
         self.optimizer = optimizer
+        self._takes_loss = takes_loss
 
     def loss(self, indices: torch.Tensor) -> torch.Tensor:
         """The mean training loss of these examples; its backward pass is counted with it."""
@@ -122,7 +124,8 @@ class Training:
         if not math.isfinite(value):
             raise DivergedError
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        apply: Any = self.optimizer.step
+        apply(**({"loss": loss} if self._takes_loss else {}))
         self.optimizer.zero_grad()
         return value
 
@@ -133,11 +136,19 @@ class Training:
         self._meter.passes += len(chosen)
         return losses_on(self.model, part, self._workload, chosen)
 
-    def constant(self, peak_lr: float) -> torch.nn.Module:
-        """Train for the whole budget at a constant peak with linear decay to zero."""
+    def constant(
+        self, peak_lr: float, *, after: Callable[[int], None] = lambda step: None
+    ) -> torch.nn.Module:
+        """Train for the whole budget at a constant peak with linear decay to zero.
+
+        Args:
+            peak_lr: The first step's rate.
+            after: Called after each step with the number of steps done.
+        """
         steps = self._task.steps
         for step in range(steps):
             self.step(peak_lr * (1 - step / steps))
+            after(step + 1)
         return self.model
 
 

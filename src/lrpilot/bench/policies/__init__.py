@@ -6,7 +6,7 @@ import re
 from typing import Protocol
 
 from lrpilot.bench.lab import Lab, Result
-from lrpilot.bench.policies import autopilot, constant, finders, parameter_free, plateau, search
+from lrpilot.bench.policies import autopilot, constant, finders, parameter_free, schedulers, search
 from lrpilot.bench.task import Task
 from lrpilot.errors import InputError
 
@@ -32,7 +32,7 @@ POLICIES: dict[str, Policy] = {
         *constant.POLICIES,
         *autopilot.POLICIES,
         *finders.POLICIES,
-        *plateau.POLICIES,
+        *schedulers.POLICIES,
         *parameter_free.POLICIES,
         *search.POLICIES,
     )
