@@ -137,17 +137,23 @@ class Training:
         return losses_on(self.model, part, self._workload, chosen)
 
     def constant(
-        self, peak_lr: float, *, after: Callable[[int], None] = lambda step: None
+        self,
+        peak_lr: float,
+        *,
+        warmup: float = 0.0,
+        after: Callable[[int], None] = lambda step: None,
     ) -> torch.nn.Module:
         """Train for the whole budget at a constant peak with linear decay to zero.
 
         Args:
-            peak_lr: The first step's rate.
+            peak_lr: Where the line of the decay begins.
+            warmup: Share of the steps in which the rate rises to that line, linearly.
             after: Called after each step with the number of steps done.
         """
         steps = self._task.steps
+        warm = max(1.0, warmup * steps)
         for step in range(steps):
-            self.step(peak_lr * (1 - step / steps))
+            self.step(peak_lr * (1 - step / steps) * min(1.0, (step + 1) / warm))
             after(step + 1)
         return self.model
 

@@ -92,12 +92,12 @@ def constants(policies: dict[str, dict[int, Line]]) -> dict[float, dict[int, Lin
 
 
 def oracle(task: str, policies: dict[str, dict[int, Line]]) -> Oracle | None:
-    """The dense sweep of a task; None when no constant rate is among the lines."""
+    """The dense sweep of a task; None before two seeds of a constant rate are among the lines."""
     grid = constants(policies)
-    if not grid:
+    most = max((len(seeds) for seeds in grid.values()), default=0)
+    if most < 2:
         return None
     rates = sorted(grid)
-    most = max(len(seeds) for seeds in grid.values())
     whole = [r for r in rates if len(grid[r]) == most]
 
     def mean(rate: float, key: str) -> float:
@@ -105,7 +105,7 @@ def oracle(task: str, policies: dict[str, dict[int, Line]]) -> Oracle | None:
 
     best = min(whole, key=lambda rate: mean(rate, "validation_loss"))
     losses = {seed: loss_of(line) for seed, line in grid[best].items()}
-    sd = float(np.std(list(losses.values()), ddof=1)) if len(losses) > 1 else math.nan
+    sd = float(np.std(list(losses.values()), ddof=1))
     means = [mean(rate, "test_loss") for rate in rates]
     near = [r for r, m in zip(rates, means, strict=True) if m <= min(means) + sd]
     width = math.log10(near[-1] / near[0]) if near else 0.0

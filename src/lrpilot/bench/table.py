@@ -17,7 +17,7 @@ def markdown(lines: Sequence[Line]) -> str:
     """Three tables: policies over all tasks, each task, and the oracles."""
     oracles, found = scores(lines)
     if not oracles:
-        return "No constant rate has been run yet: there is no oracle to compare with.\n"
+        return "No constant rate has two seeds yet: there is no oracle to compare with.\n"
     parts = ["## Policies, over all tasks", "", *_summary(found, len(oracles)), ""]
     parts += ["## Each task", "", *_tasks(found, oracles), ""]
     parts += ["## The oracle: a dense sweep of a constant peak with linear decay", ""]

@@ -27,15 +27,17 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """Train at the peak that a rule states before training."""
+    """Train at the peak that a rule states before training, after a linear warm-up if any."""
 
     name: str
     rule: Callable[[Task], float]
+    warmup: float = 0.0
 
     def run(self, lab: Lab) -> Result:
         """One run."""
         peak_lr = self.rule(lab.task)
-        return Result(model=lab.start().constant(peak_lr), peak_lr=peak_lr)
+        model = lab.start().constant(peak_lr, warmup=self.warmup)
+        return Result(model=model, peak_lr=peak_lr)
 
 
 def _recommended(task: Task) -> float:
@@ -48,4 +50,5 @@ POLICIES = (
     Stated("hf-default", lambda task: 5e-5),  # paper: transformers' TrainingArguments
     Stated("article", lambda task: task.article_lr),  # paper: the article's table
     Stated("recommend", _recommended),
+    Stated("recommend-warmup", _recommended, warmup=0.1),  # assumed: the usual share
 )
