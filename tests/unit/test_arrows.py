@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "src" / "lrpilot"
 LAYERS = [
     {"errors"}, {"facts", "metric", "outcome", "record"}, {"control", "recommend", "report"},
-    {"integrations", "testing"}, {"torch", "transformers", "tune"}, {"bench"}, {"cli"},
+    {"integrations"}, {"torch", "transformers", "tune"}, {"bench"}, {"cli", "testing"},
 ]  # fmt: skip
 PURE = {"errors", "facts", "metric", "outcome", "record", "control", "recommend"}
 ALLOWED = {"numpy", "scipy", "lrpilot"}

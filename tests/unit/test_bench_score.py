@@ -36,10 +36,13 @@ def line(task: str, policy: str, seed: int, test: float | None, **more: Any) -> 
 SWEEP = [
     line("a", "constant-1e-04", 0, 1.0),
     line("a", "constant-1e-04", 1, 1.2),
+    line("a", "constant-1e-04", 2, 1.1),
     line("a", "constant-1e-03", 0, 0.5),
     line("a", "constant-1e-03", 1, 0.7),
+    line("a", "constant-1e-03", 2, 0.6),
     line("a", "constant-1e-02", 0, 0.4),
     line("a", "constant-1e-02", 1, None),
+    line("a", "constant-1e-02", 2, 0.3),
 ]
 
 
@@ -49,15 +52,21 @@ def test_the_oracle_is_chosen_by_validation_and_not_by_the_test_part() -> None:
         x["validation_loss"] = 0.1 if x["policy"] == "constant-1e-04" else 0.9
     (oracle,), _ = scoring.scores(lines)
     assert oracle.best == 1e-4
-    assert oracle.losses == {0: 1.0, 1: 1.2}
+    assert oracle.losses == {0: 1.0, 1: 1.2, 2: 1.1}
 
 
 def test_a_rate_at_which_a_seed_diverged_is_never_the_best() -> None:
     (oracle,), _ = scoring.scores(SWEEP)
     assert oracle.best == 1e-3
     assert oracle.means == pytest.approx((1.1, 0.6, math.inf))
-    assert oracle.sd == pytest.approx(math.sqrt(0.02))  # of .5 and .7
+    assert oracle.sd == pytest.approx(0.1)  # of .5, .7 and .6
     assert not oracle.edge
+
+
+def test_two_seeds_make_no_oracle() -> None:
+    lines = [x for x in SWEEP if x["seed"] < 2]
+    assert scoring.scores(lines) == ([], [])
+    assert "3 seeds" in markdown(lines)
 
 
 def test_regret_is_paired_by_seed_and_counted_in_the_oracles_sd() -> None:
@@ -65,7 +74,7 @@ def test_regret_is_paired_by_seed_and_counted_in_the_oracles_sd() -> None:
     _, (found,) = scoring.scores(lines)
     assert (found.policy, found.seeds, found.cost, found.failed) == ("x", 2, 2.0, 0.0)
     assert found.regret == pytest.approx(0.05)
-    assert found.regret_sd == pytest.approx(0.05 / math.sqrt(0.02))
+    assert found.regret_sd == pytest.approx(0.05 / 0.1)
 
 
 def test_a_diverged_or_collapsed_seed_is_counted() -> None:
@@ -84,7 +93,7 @@ def test_the_best_constant_elsewhere_never_looks_at_its_own_task() -> None:
     _, found = scoring.scores([*SWEEP, *other])
     chosen = {s.task: s.regret for s in found if s.policy == scoring.ELSEWHERE}
     assert chosen["a"] == pytest.approx(0.5)  # 1e-4 is taken over from b
-    assert chosen["b"] == pytest.approx(0.6 - 0.105)  # 1e-3 from a
+    assert chosen["b"] == pytest.approx(0.6 - 0.11)  # 1e-3 from a
 
 
 def test_a_bootstrap_interval_of_a_mean_is_about_two_standard_errors_each_way() -> None:

@@ -10,23 +10,35 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrpilot.errors import InputError
+
+if TYPE_CHECKING:
+    from lrpilot.bench.task import Task
 
 Line = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """One run of one policy."""
+    """One run of one policy.
+
+    Attributes:
+        task, policy: Their names, as the results call them.
+        seed: Of data order, new heads and dropout.
+        task_spec, policy_spec: What finds them where their names alone do not:
+            `path/to/file.py:NAME`, or an entry point.
+    """
 
     task: str
     policy: str
     seed: int
+    task_spec: str | None = field(default=None, compare=False)
+    policy_spec: str | None = field(default=None, compare=False)
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -119,12 +131,12 @@ def compute(cell: Cell) -> Line:
 def _compute_cell(cell: Cell) -> Line:
     from lrpilot.bench.lab import DivergedError, Lab, accuracy_on, losses_on
     from lrpilot.bench.policies import find_policies
-    from lrpilot.bench.tasks import TASKS
 
-    task = TASKS[cell.task]
+    task = _find_task(cell.task, cell.task_spec)
     workload = task.build(cell.seed)
     lab = Lab(task, cell.seed, workload)
-    (policy,) = find_policies(cell.policy, task)
+    policies = find_policies(cell.policy_spec or cell.policy, task)
+    policy = next(p for p in policies if p.name == cell.policy)
     begun = time.perf_counter()
     line: Line = {"task": cell.task, "policy": cell.policy, "seed": cell.seed}
     try:
@@ -144,20 +156,25 @@ def _compute_cell(cell: Cell) -> Line:
             "note": result.note,
         }
     wall_s = round(time.perf_counter() - begun, 3)
-    before = _untrained_loss(cell.task, cell.seed)
+    before = _untrained_loss(cell.task, cell.task_spec, cell.seed)
     return {**line, **scores, "untrained_loss": before, "cost": lab.cost, "wall_s": wall_s,
             **_environment()}  # fmt: skip
 
 
+def _find_task(name: str, spec: str | None) -> Task:
+    from lrpilot.bench.tasks import find_tasks
+
+    return next(task for task in find_tasks(spec or name) if task.name == name)
+
+
 @cache
-def _untrained_loss(name: str, seed: int) -> float:
+def _untrained_loss(name: str, spec: str | None, seed: int) -> float:
     """Test loss before training."""
     import torch
 
     from lrpilot.bench.lab import losses_on
-    from lrpilot.bench.tasks import TASKS
 
-    workload = TASKS[name].build(seed)
+    workload = _find_task(name, spec).build(seed)
     torch.manual_seed(seed)
     return float(losses_on(workload.new_model(), workload.test, workload).mean())
 

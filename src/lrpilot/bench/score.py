@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Line = dict[str, Any]
 _PREFIX = "constant-"
 ELSEWHERE = "best-elsewhere"
+SEEDS = 3  # assumed: a standard deviation of two seeds is off by a factor of three now and then
 _RESAMPLES = 2000  # assumed: an interval's ends to about a twentieth of its width
 
 
@@ -92,10 +93,10 @@ def constants(policies: dict[str, dict[int, Line]]) -> dict[float, dict[int, Lin
 
 
 def oracle(task: str, policies: dict[str, dict[int, Line]]) -> Oracle | None:
-    """The dense sweep of a task; None before two seeds of a constant rate are among the lines."""
+    """The dense sweep of a task; None before `SEEDS` of a constant rate are among the lines."""
     grid = constants(policies)
     most = max((len(seeds) for seeds in grid.values()), default=0)
-    if most < 2:
+    if most < SEEDS:
         return None
     rates = sorted(grid)
     whole = [r for r in rates if len(grid[r]) == most]

@@ -5,20 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lrpilot.errors import InputError
+
+if TYPE_CHECKING:
+    from lrpilot.bench.runner import Cell
+    from lrpilot.bench.task import Task
 
 HELP = "measure policies on real fine-tuning, and draw the table"
 EPILOG = """\
 examples:
-  lrpilot bench run --tasks digits --policies oracle,autopilot,hf-default --seeds 2
+  lrpilot bench run --tasks digits --policies oracle,autopilot,hf-default --seeds 3
   lrpilot bench run --workers 2            # every task and policy; Ctrl-C and go on at any time
+  lrpilot bench run --tasks mine.py:TASK --policies oracle,autopilot,mine.py:POLICY
   lrpilot bench table --output results/table.md
+  lrpilot bench table --output results/table.html     # with figures, in one file
 
 `run` appends one line a cell (task, policy, seed) to the results file and never computes a cell
 twice. `table` draws from those lines alone. A policy sees training and validation data; the test
 data score its model once. Policies: oracle (the whole grid), constant-RATE, and those that
-`lrpilot bench list` names. Exit status: 0 done, 2 bad input.
+`lrpilot bench list` names. A task or policy of your own comes from a file, or from the entry points
+lrpilot.bench.tasks and lrpilot.bench.policies of a package; docs/bench.md shows one.
+Exit status: 0 done, 2 bad input.
 """
 _RESULTS = "results/bench.jsonl"
 
@@ -31,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N-1 (5)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
     parser.add_argument("--results", default=_RESULTS, metavar="FILE", help=f"({_RESULTS})")
-    parser.add_argument("--output", metavar="FILE", help="where the table goes; else printed")
+    parser.add_argument("--output", metavar="FILE", help="table as .md or .html; else printed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,18 +51,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from lrpilot.bench.policies import find_policies
-    from lrpilot.bench.runner import Cell, Line, missing
+    from lrpilot.bench.runner import Line, missing
     from lrpilot.bench.runner import run as compute
-    from lrpilot.bench.tasks import find_tasks
 
-    tasks = find_tasks(args.tasks)
-    cells = [
-        Cell(task.name, policy.name, seed)
-        for seed in range(args.seeds)
-        for task in tasks
-        for policy in find_policies(args.policies, task)
-    ]
+    tasks, cells = _cells(args)
     path = Path(args.results)
     todo = missing(cells, path)
     print(f"{len(cells)} cells, {len(todo)} to do, into {path}", flush=True)
@@ -74,6 +75,31 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _cells(args: argparse.Namespace) -> tuple[list[Task], list[Cell]]:
+    """What is asked for, seed by seed, so that every stop leaves a fair comparison."""
+    from lrpilot.bench.policies import ORACLE, POLICIES, find_policies
+    from lrpilot.bench.runner import Cell
+    from lrpilot.bench.tasks import TASKS, find_tasks
+
+    specs = args.tasks.split(",") if args.tasks else list(TASKS)
+    policies = args.policies.split(",") if args.policies else [ORACLE, *POLICIES]
+    found = [(task, spec if task.name != spec else None)
+             for spec in specs for task in find_tasks(spec)]  # fmt: skip
+    cells = [
+        Cell(task.name, policy.name, seed, task_spec, _own(spec, policy.name))
+        for seed in range(args.seeds)
+        for task, task_spec in found
+        for spec in policies
+        for policy in find_policies(spec, task)
+    ]
+    return [task for task, _ in found], cells
+
+
+def _own(spec: str, name: str) -> str | None:
+    """The spec where the name alone would not find the policy again."""
+    return None if spec in ("oracle", name) or name.startswith("constant-") else spec
+
+
 def _table(args: argparse.Namespace) -> int:
     from lrpilot.bench.runner import read_lines
     from lrpilot.bench.table import markdown
@@ -81,7 +107,12 @@ def _table(args: argparse.Namespace) -> int:
     lines = read_lines(Path(args.results))
     if not lines:
         raise InputError(f"{args.results} holds no results: lrpilot bench run makes them")
-    text = markdown(lines)
+    if str(args.output).endswith((".html", ".htm")):
+        from lrpilot.bench.page import render
+
+        text = render(lines)
+    else:
+        text = markdown(lines)
     if args.output is None:
         print(text, end="")
         return 0
@@ -92,10 +123,12 @@ def _table(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     from lrpilot.bench.policies import POLICIES
-    from lrpilot.bench.tasks import find_tasks
+    from lrpilot.bench.tasks import TASKS, find_tasks
 
     print("tasks:")
-    for task in find_tasks(args.tasks):
+    for task in [
+        t for spec in (args.tasks or ",".join(TASKS)).split(",") for t in find_tasks(spec)
+    ]:
         print(f"  {task.name:16s} {task.title}; {task.steps} steps of {task.batch_size}")
     print("policies:")
     print("  oracle, constant-RATE, " + ", ".join(POLICIES))

@@ -1,5 +1,6 @@
-"""Contract suites that every host passes, and that a host of your own can."""
+"""Contract suites: for hosts of the autopilot, and for tasks and policies of the bench."""
 
+from lrpilot.testing.bench import PolicySuite, TaskSuite
 from lrpilot.testing.hosts import HostSuite
 
-__all__ = ["HostSuite"]
+__all__ = ["HostSuite", "PolicySuite", "TaskSuite"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from lrpilot.bench import plugins
 from lrpilot.bench.lab import Lab, Result
 from lrpilot.bench.policies import autopilot, constant, finders, parameter_free, schedulers, search
 from lrpilot.bench.task import Task
@@ -40,24 +41,32 @@ POLICIES: dict[str, Policy] = {
 ORACLE = "oracle"  # stands for a constant peak at each of the task's rates
 
 
-def find_policies(names: str | None, task: Task) -> list[Policy]:
-    """The policies of a comma-separated list, for one task; all of them and the grid without one.
+def find_policies(spec: str, task: Task) -> list[Policy]:
+    """The policy of that name for a task, or those of `path/to/file.py:NAME` or an entry point.
 
     Raises:
-        InputError: There is no such policy.
+        InputError: There is no such policy, or what was found is none.
     """
-    found: list[Policy] = []
-    for name in [ORACLE, *POLICIES] if names is None else names.split(","):
-        rate = re.fullmatch(r"constant-(.+)", name)
-        if name == ORACLE:
-            found += [constant.Constant(rate) for rate in task.rates]
-        elif name in POLICIES:
-            found.append(POLICIES[name])
-        elif rate:
-            found.append(constant.Constant(_number(rate[1])))
-        else:
-            allowed = ", ".join([ORACLE, "constant-RATE", *POLICIES])
-            raise InputError(f"there is no policy {name!r}: give {allowed}")
+    if spec == ORACLE:
+        return [constant.Constant(rate) for rate in task.rates]
+    if spec in POLICIES:
+        return [POLICIES[spec]]
+    rate = re.fullmatch(r"constant-([^:]+)", spec)
+    if rate:
+        return [constant.Constant(_number(rate[1]))]
+    found = plugins.load(spec, group="lrpilot.bench.policies")
+    if found is None:
+        allowed = ", ".join([ORACLE, "constant-RATE", *POLICIES, "path/to/file.py:NAME"])
+        raise InputError(f"there is no policy {spec!r}: give {allowed}")
+    for policy in found:
+        if not isinstance(getattr(policy, "name", None), str) or not callable(
+            getattr(policy, "run", None)
+        ):
+            raise InputError(
+                f"{spec} holds a {type(policy).__name__}: give an object with a name and run(lab)"
+            )
+        if policy.name in POLICIES:
+            raise InputError(f"{spec}: the name {policy.name!r} is taken: give it another")
     return found
 
 
