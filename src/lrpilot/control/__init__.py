@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lrpilot.control.constant import ConstantController, ConstantState
+from lrpilot.control.ramp import RampController, RampState
 from lrpilot.control.types import Action, Budget, Controller, Decision, Observation
 from lrpilot.control.validation import ValidationController
 from lrpilot.control.validation_state import ValidationState
@@ -19,13 +21,16 @@ __all__ = [
     "Controller",
     "Decision",
     "Observation",
+    "RampController",
+    "RampState",
     "ValidationController",
     "ValidationState",
     "controller",
 ]
 
-POLICIES: dict[str, type[ValidationController] | type[ConstantController]] = {
+POLICIES: dict[str, Callable[[], Controller[Any]]] = {
     "validation": ValidationController,
+    "ramp": RampController,
     "constant": ConstantController,
 }
 

@@ -65,18 +65,19 @@ class ValidationState:
         data = {name: getattr(self, name) for name in ValidationState.__slots__}
         data["budget"] = asdict(self.budget)
         data |= {name: list(data[name]) for name in _TUPLES}
-        return data | {name: _dump_evaluation(data[name]) for name in _EVALUATIONS}
+        return data | {name: dump_evaluation(data[name]) for name in _EVALUATIONS}
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> ValidationState:
         """The inverse of `dump`."""
         data = dict(data, budget=Budget(**data["budget"]))
         data |= {name: tuple(data[name]) for name in _TUPLES}
-        data |= {name: _load_evaluation(data[name]) for name in _EVALUATIONS}
+        data |= {name: load_evaluation(data[name]) for name in _EVALUATIONS}
         return cls(**data)
 
 
-def _dump_evaluation(evaluation: Evaluation | None) -> dict[str, Any] | None:
+def dump_evaluation(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    """An evaluation as JSON types."""
     if evaluation is None:
         return None
     weights = evaluation.weights
@@ -87,5 +88,6 @@ def _dump_evaluation(evaluation: Evaluation | None) -> dict[str, Any] | None:
     }
 
 
-def _load_evaluation(data: dict[str, Any] | None) -> Evaluation | None:
+def load_evaluation(data: dict[str, Any] | None) -> Evaluation | None:
+    """The inverse of `dump_evaluation`."""
     return None if data is None else Evaluation.of(**data)
