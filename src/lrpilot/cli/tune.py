@@ -49,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--text-column", metavar="NAME")
     what.add_argument("--label-column", metavar="NAME")
     how = parser.add_argument_group("how")
-    how.add_argument("--policy", default="validation", help="validation (default) or constant")
+    how.add_argument(
+        "--policy",
+        default="validation",
+        help="validation (default), ramp (experimental) or constant",
+    )
     how.add_argument("--start-lr", type=float, metavar="LR", help="where to start; recommended"
                      " if absent")  # fmt: skip
     how.add_argument("--epochs", type=float, metavar="N", help="passes over the data (default 3)")

@@ -47,7 +47,7 @@ class Autopilot:
         start_lr: Where to start. None: what `lrpilot.recommend` says for `facts`.
         facts: What you know of the run, for the recommendation.
         evaluations: How many validations to plan.
-        policy: "validation", "constant", or a controller of your own.
+        policy: "validation", "ramp" (experimental), "constant", or a controller of your own.
         record: File for the run record (JSON Lines); its folder must exist. None keeps none.
         resume_from: A checkpoint folder that `save` wrote, of a run with the same model,
             optimizer and budget; the run goes on to the same numbers.

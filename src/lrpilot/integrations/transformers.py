@@ -55,7 +55,7 @@ class AutopilotCallback(TrainerCallback):
         evaluations: How many validations to plan.
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
             all validations together near a tenth of the training's cost, 96 at least.
-        policy: "validation", "constant", or a controller of your own.
+        policy: "validation", "ramp" (experimental), "constant", or a controller of your own.
         record: File for the run record; its folder must exist. None keeps none.
         resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
             `resume_from_checkpoint` is enough.
