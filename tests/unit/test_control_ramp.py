@@ -178,3 +178,44 @@ def test_a_resumed_run_goes_on_to_the_same_numbers() -> None:
 
 def test_it_is_there_by_name() -> None:
     assert isinstance(controller("ramp"), RampController)
+
+
+def test_a_short_run_doubles_no_faster_than_adam_forgets() -> None:
+    world = World(limit=5e-3, budget=Budget(steps=40))
+    world.run()
+    assert world.lrs[4] == pytest.approx(2e-4 * (1 - 4 / 40))
+
+
+def test_after_the_wait_the_climb_goes_on_from_where_it_stood() -> None:
+    world = World(limit=5e-3, extra=lambda step: 3.0 if 0 < step <= 12 else 0.0)
+    world.run()
+    shape = [1 - step / STEPS for step in range(STEPS)]
+    assert world.lrs[17] / shape[17] == pytest.approx(world.lrs[15] / shape[15] * 2 ** (1 / 4))
+
+
+def test_after_progress_nothing_worse_is_waited_for() -> None:
+    """The training loss falls all the while, as it does when a model overfits."""
+    world = World(limit=5e-3, extra=lambda step: 3.0 if step >= 16 else 0.0)
+    world.run()
+    assert "lag" not in world.rules()
+    assert (16, "rollback", "too-high") in world.said
+
+
+def test_a_probe_that_is_worse_within_its_noise_does_not_end_the_climb() -> None:
+    ramp = RampController()
+    state = ramp.init(Recommendation(peak_lr=1e-3, low=1e-4, high=1e-2), Budget(steps=STEPS))
+    first = Evaluation.of(OFFSETS + 2)
+    _, state = ramp.update(state, Observation(step=0, validation=first))
+    scatter = np.where(np.arange(OFFSETS.size) % 2, 2.0, -1.8)  # +.1 on average, sd 1.9
+    noisy, clear = Evaluation.of(OFFSETS + 2 + scatter), Evaluation.of(OFFSETS + 2.1)
+    assert ramp.update(state, Observation(step=4, validation=noisy))[0].action == "raise"
+    assert ramp.update(state, Observation(step=4, validation=clear))[0].action == "rollback"
+
+
+def test_a_run_that_is_resumed_while_it_waits_goes_on_to_the_same_numbers() -> None:
+    """Where the training losses that it remembers decide."""
+    lagging = {"limit": 5e-3, "extra": lambda step: 3.0 if 0 < step <= 12 else 0.0}
+    whole, resumed = World(**lagging), World(**lagging)  # type: ignore[arg-type]
+    whole.run()
+    resumed.run(resume_at=7)
+    assert (whole.lrs, whole.said) == (resumed.lrs, resumed.said)
