@@ -17,7 +17,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lrpilot.control.types import Budget, Decision, Observation
+from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Comparison, Evaluation, compare
@@ -118,18 +118,18 @@ class RampController:
             state = replace(state, level=min(most, state.base * 2.0**doublings))
         due = state.check is not None and state.step >= min(state.check, state.budget.steps)
         if due and state.step:
-            return self._say(state, "hold", "planned-validation", evaluate=True)
-        return self._say(state, "hold", "climb" if state.climbing else "anneal")
+            return say(state, "hold", "planned-validation", evaluate=True)
+        return say(state, "hold", "climb" if state.climbing else "anneal")
 
     def _on_validation(self, state: RampState, new: Evaluation) -> tuple[Decision, RampState]:
         best = state.best
         if best is None:
             if not new.finite:
                 reason = "validation is not finite before any rate could do harm"
-                return self._say(state, "stop", "divergence", reason)
+                return say(state, "stop", "divergence", reason)
             state = replace(state, best=new, best_step=state.step, best_level=state.level)
             reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
-            return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+            return say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
         result = compare(new, best, alpha=self.keep_level)
         figures = {
             "value": new.mean,
@@ -146,7 +146,7 @@ class RampController:
                 reason = (
                     f"validation got worse by {result.sentence()}, but the training loss fell: wait"
                 )
-                return self._say(self._plan(state), "hold", "lag", reason, figures)
+                return say(self._plan(state), "hold", "lag", reason, figures)
             reason = f"validation got worse by {result.sentence()}"
             return self._roll_back(state, "too-high", reason, figures)
         return self._go_on(state, new, result, figures)
@@ -179,13 +179,13 @@ class RampController:
         seen = f"validation {'is the best so far' if better else 'is not clearly worse'}"
         seen = f"{seen} ({result.sentence()})"
         if not state.climbing:
-            return self._say(self._plan(state), "hold", "stable", seen, figures, keep=better)
+            return say(self._plan(state), "hold", "stable", seen, figures, keep=better)
         if state.step > self.climb_until * state.budget.steps:
             state = self._plan(replace(state, climbing=False, level=state.best_level))
             reason = f"{seen}; what is left of the budget is for annealing"
-            return self._say(state, "hold", "stable", reason, figures, keep=better)
+            return say(state, "hold", "stable", reason, figures, keep=better)
         reason = f"{seen}: the rate goes on rising"
-        return self._say(self._plan(state), "raise", "climb", reason, figures, keep=better)
+        return say(self._plan(state), "raise", "climb", reason, figures, keep=better)
 
     def _last(
         self, state: RampState, new: Evaluation, result: Comparison, figures: dict[str, float]
@@ -195,19 +195,19 @@ class RampController:
                 f"the budget is spent; step {state.best_step} validated better"
                 f" ({result.sentence()}), so its state is what is kept"
             )
-            return self._say(state, "rollback", "keep-best", reason, figures)
+            return say(state, "rollback", "keep-best", reason, figures)
         reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
-        return self._say(state, "hold", "end", reason, figures, keep=True)
+        return say(state, "hold", "end", reason, figures, keep=True)
 
     def _roll_back(
         self, state: RampState, rule: str, reason: str, figures: dict[str, float]
     ) -> tuple[Decision, RampState]:
         if state.best is None:
-            return self._say(state, "stop", rule, f"{reason}; nothing to roll back to", figures)
+            return say(state, "stop", rule, f"{reason}; nothing to roll back to", figures)
         if state.rollbacks >= self.max_rollbacks:
-            action = "stop" if rule == "divergence" else "hold"
+            action: Action = "stop" if rule == "divergence" else "hold"
             reason = f"{reason}; no roll-back is left"
-            return self._say(self._plan(state), action, rule, reason, figures)
+            return say(self._plan(state), action, rule, reason, figures)
         state = replace(state, rollbacks=state.rollbacks + 1, losses=(), waited=0)
         if state.climbing and not state.progress:
             level = state.base * self.restart_factor
@@ -220,7 +220,7 @@ class RampController:
             state = replace(state, level=min(state.level, state.best_level) * self.cut_factor)
             told = f"on at {self.cut_factor:g} of the rate"
         reason = f"{reason}; back to step {state.best_step}; {told}"
-        return self._say(self._plan(state), "rollback", rule, reason, figures)
+        return say(self._plan(state), "rollback", rule, reason, figures)
 
     def _doubling(self, state: RampState) -> int:
         return max(self.double_steps, round(self.double_frac * state.budget.steps))
@@ -233,28 +233,6 @@ class RampController:
         late = max(1, round(self.late * budget.evaluations))
         gap = self._doubling(state) if state.climbing else math.ceil(budget.steps / late)
         return replace(state, check=state.step + gap)
-
-    def _say(
-        self,
-        state: RampState,
-        action: Any,
-        rule: str,
-        reason: str = "",
-        figures: dict[str, float] | None = None,
-        *,
-        keep: bool = False,
-        evaluate: bool = False,
-    ) -> tuple[Decision, RampState]:
-        decision = Decision(
-            action=action,
-            lr_scale=state.level * state.budget.shape(state.step),
-            rule=rule,
-            reason=reason,
-            figures=figures or {},
-            keep=keep,
-            evaluate=evaluate,
-        )
-        return decision, state
 
     def dump(self, state: RampState) -> dict[str, Any]:
         """The state as JSON types."""

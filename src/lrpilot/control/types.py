@@ -90,6 +90,48 @@ class Decision:
     evaluate: bool = False
 
 
+class _Level(Protocol):
+    """What a rate follows from."""
+
+    @property
+    def budget(self) -> Budget:
+        """What the run may spend."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+
+    @property
+    def level(self) -> float:
+        """Multiplier of the recommended peak, without the anneal."""
+
+
+Levelled = TypeVar("Levelled", bound=_Level)
+
+
+def say(
+    state: Levelled,
+    action: Action,
+    rule: str,
+    reason: str = "",
+    figures: Mapping[str, float] | None = None,
+    *,
+    keep: bool = False,
+    evaluate: bool = False,
+) -> tuple[Decision, Levelled]:
+    """A decision at the state's level, annealed, and the state."""
+    decision = Decision(
+        action=action,
+        lr_scale=state.level * state.budget.shape(state.step),
+        rule=rule,
+        reason=reason,
+        figures=figures or {},
+        keep=keep,
+        evaluate=evaluate,
+    )
+    return decision, state
+
+
 class Controller(Protocol[State]):
     """A policy: pure, with visible state. No clock, no input or output, no torch.
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from lrpilot.control.losses import is_spike, jitter, rose
 from lrpilot.control.plan import evaluation_steps
-from lrpilot.control.types import Action, Budget, Decision, Observation
+from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.control.validation_state import ValidationState
 from lrpilot.errors import InputError
 from lrpilot.facts import Recommendation
@@ -130,15 +130,15 @@ class ValidationController:
         if loss is not None:
             state = replace(state, recent=(*state.recent, loss)[-2 * self.window :])
         if state.step in state.plan or state.step == state.check:
-            return self._say(state, "hold", "planned-validation", evaluate=True)
+            return say(state, "hold", "planned-validation", evaluate=True)
         if state.spikes < self.max_spikes and is_spike(
             state.recent, run=self.spike_run, z=self.spike_z
         ):
             state = replace(state, spikes=state.spikes + 1, recent=())
             reason = f"{self.spike_run} training losses in a row lie far above the noise: validate"
             figures = {"loss": math.nan if loss is None else loss}
-            return self._say(state, "hold", "spike", reason, figures, evaluate=True)
-        return self._say(state, "hold", "anneal")
+            return say(state, "hold", "spike", reason, figures, evaluate=True)
+        return say(state, "hold", "anneal")
 
     # -- validations ------------------------------------------------------------------------
 
@@ -189,10 +189,10 @@ class ValidationController:
     def _first(self, state: ValidationState, new: Evaluation) -> tuple[Decision, ValidationState]:
         if not new.finite:
             reason = "validation is not finite before any rate could do harm"
-            return self._say(state, "stop", "divergence", reason)
+            return say(state, "stop", "divergence", reason)
         state = replace(self._maybe_best(state, new), means=(new.mean,))
         reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
-        return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+        return say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
 
     def _last(
         self, state: ValidationState, new: Evaluation, figures: dict[str, float]
@@ -210,11 +210,11 @@ class ValidationController:
                 f"the budget is spent; step {state.best_step} validated better"
                 f" ({result.sentence()}), so its state is what is kept"
             )
-            return self._say(state, "rollback", "keep-best", reason, figures)
+            return say(state, "rollback", "keep-best", reason, figures)
         state = replace(state, best=new, best_step=state.step, best_level=state.level)
         than = f"no worse than the best before ({result.sentence()})"
         reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept: {than}"
-        return self._say(state, "hold", "end", reason, figures, keep=True)
+        return say(state, "hold", "end", reason, figures, keep=True)
 
     def _worse(
         self,
@@ -244,7 +244,7 @@ class ValidationController:
             before=state.recent,
             recent=(),
         )
-        return self._say(state, "cut", "overfitting", reason, figures)
+        return say(state, "cut", "overfitting", reason, figures)
 
     def _too_high(self, state: ValidationState) -> str:
         """Why the rate, not overfitting, made validation worse; empty if nothing says so."""
@@ -276,7 +276,7 @@ class ValidationController:
                 raised=state.raised and not keep,
                 resting=max(0, state.resting - 1),
             )
-            return self._say(state, "hold", "stable", f"{seen}; {block}", figures, keep=keep)
+            return say(state, "hold", "stable", f"{seen}; {block}", figures, keep=keep)
         soon = state.step + max(1, round(self.check_frac * state.budget.steps))
         held = state.step - state.since >= self.proof_frac * state.budget.steps
         proven = state.level if held else state.proven
@@ -284,7 +284,7 @@ class ValidationController:
             state, level=level, raised=True, check=soon, since=state.step, proven=proven
         )
         reason = f"{seen}: the rate is raised by {self.raise_factor:g}"
-        return self._say(state, "raise", "stable", reason, figures, keep=keep)
+        return say(state, "raise", "stable", reason, figures, keep=keep)
 
     def _no_raise(self, state: ValidationState, level: float, result: Comparison) -> str:
         """Why the rate is not raised to `level`; empty when nothing forbids it."""
@@ -332,7 +332,7 @@ class ValidationController:
         if state.best is None or state.rollbacks >= self.max_rollbacks:
             left = "nothing to roll back to" if state.best is None else "no roll-back is left"
             action: Action = "stop" if rule == "divergence" else "hold"
-            return self._say(state, action, rule, f"{reason}; {left}", figures)
+            return say(state, action, rule, f"{reason}; {left}", figures)
         failed = rule != "unconfirmed"  # doubt proves nothing against the rate
         level = min(state.level * self.rollback_factor, state.best_level)
         if not failed and state.proven is not None:
@@ -357,29 +357,7 @@ class ValidationController:
             bad=0,
             rollbacks=state.rollbacks + failed,
         )
-        return self._say(state, "rollback", rule, reason, figures)
-
-    def _say(
-        self,
-        state: ValidationState,
-        action: Action,
-        rule: str,
-        reason: str = "",
-        figures: dict[str, float] | None = None,
-        *,
-        keep: bool = False,
-        evaluate: bool = False,
-    ) -> tuple[Decision, ValidationState]:
-        decision = Decision(
-            action=action,
-            lr_scale=state.level * state.budget.shape(state.step),
-            rule=rule,
-            reason=reason,
-            figures=figures or {},
-            keep=keep,
-            evaluate=evaluate,
-        )
-        return decision, state
+        return say(state, "rollback", rule, reason, figures)
 
     def dump(self, state: ValidationState) -> dict[str, Any]:
         """The state as JSON types."""

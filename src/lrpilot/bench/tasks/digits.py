@@ -81,11 +81,13 @@ def _new_model() -> nn.Sequential:
     return model
 
 
-def _losses(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def losses(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy of each picture, shape (n,), in nats."""
     return functional.cross_entropy(model(batch[0]), batch[1], reduction="none")
 
 
-def _correct(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def correct(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Whether the largest output is the label, shape (n,)."""
     right: torch.Tensor = model(batch[0]).argmax(1) == batch[1]
     return right
 
@@ -103,8 +105,8 @@ def _build(seed: int, *, keep: int | None = None, wrong: float = 0.0) -> Workloa
     labels[changed] = torch.randint(len(_NEW), (len(y),), generator=drawn)[changed]
     return Workload(
         new_model=_new_model,
-        losses=_losses,
-        correct=_correct,
+        losses=losses,
+        correct=correct,
         train=Pictures(x[train], labels[train]),
         validation=Pictures(x[validation], labels[validation]),
         test=Pictures(x[test], labels[test]),

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lrpilot.bench.task import GRID, Task, Workload
 from lrpilot.bench.tasks import packages
-from lrpilot.bench.tasks.digits import load_digits
+from lrpilot.bench.tasks.digits import correct, load_digits, losses
 from lrpilot.facts import RunFacts
 from lrpilot.tune import demo_image
 from lrpilot.tune.assets import Package, fetch_package
@@ -134,21 +134,12 @@ def _new_efficientnet() -> nn.Module:
     return network
 
 
-def _losses(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    return functional.cross_entropy(model(batch[0]), batch[1], reduction="none")
-
-
-def _correct(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    right: torch.Tensor = model(batch[0]).argmax(1) == batch[1]
-    return right
-
-
 def _build(seed: int, *, emoji: bool) -> Workload:
     train, validation, test = _emoji() if emoji else _digits()
     return Workload(
         new_model=_new_resnet if emoji else _new_efficientnet,
-        losses=_losses,
-        correct=_correct,
+        losses=losses,
+        correct=correct,
         train=train,
         validation=validation,
         test=test,
