@@ -135,6 +135,8 @@ def by_hand() -> dict[tuple[str, str], float]:
     for task in {task for task, _ in found}:
         grid = {p: s for (t, p), s in found.items() if t == task and p.startswith("constant-")}
         whole = {p: s for p, s in grid.items() if len(s) == max(map(len, grid.values()))}
+        if max(map(len, grid.values())) < 3:
+            continue
         best = min(
             whole.values(),
             key=lambda s: statistics.fmean(
