@@ -39,7 +39,8 @@ class Search:
         def objective(trial: Any) -> float:
             peak_lr = trial.suggest_float("lr", min(lab.task.rates), max(lab.task.rates), log=True)
             training = lab.start()
-            steps, every = lab.task.steps, lab.task.steps // (self.reports + 1)
+            steps = lab.task.steps
+            every = max(1, steps // (self.reports + 1))
 
             def watch(step: int) -> None:
                 if self.reports and step % every == 0 and step < steps:
