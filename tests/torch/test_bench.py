@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 import torch
 
 from lrpilot.bench import runner
+from lrpilot.bench.backends import compute_all, default_backend
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
 from lrpilot.bench.policies import POLICIES, Policy, find_policies
 from lrpilot.bench.policies.constant import Constant
@@ -142,16 +147,56 @@ def test_a_cell_is_never_computed_twice_and_a_broken_end_is_mended(
     assert [line["seed"] for line in runner.read_lines(path)] == [0, 1, 2]
 
 
-def test_a_real_cell_in_two_processes_is_the_same(tmp_path: Path) -> None:
+def test_no_cluster_and_no_ray_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert default_backend() == "local"
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "ray", None)
+        with pytest.raises(InputError, match=r"pip install \"lrpilot\[ray\]\""):
+            list(compute_all(abs, [1], "ray", None))
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match=r"no Ray cluster answers .*ray start --head"):
+        list(compute_all(abs, [1], "ray", None))
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert default_backend() == "ray"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray cluster of this machine alone."""
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patched.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a FutureWarning
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
+
+
+def test_a_real_cell_is_the_same_in_two_processes_and_on_a_cluster(
+    tmp_path: Path, cluster: None
+) -> None:
     cells = [Cell("digits-few", "constant-1e-02", seed) for seed in range(2)]
     runner.run(cells, tmp_path / "one.jsonl")
     runner.run(cells, tmp_path / "two.jsonl", workers=2)
-    found = [
-        {line["seed"]: line["test_loss"] for line in runner.read_lines(tmp_path / name)}
-        for name in ("one.jsonl", "two.jsonl")
+    runner.run(cells, tmp_path / "ray.jsonl", backend="ray")
+    one, two, ray = [
+        {line["seed"]: line["test_loss"] for line in runner.read_lines(tmp_path / f"{name}.jsonl")}
+        for name in ("one", "two", "ray")
     ]
-    assert found[0] == found[1]
-    assert found[0][0] < 0.6  # far below the 1.6 of guessing
+    assert one == two == ray
+    assert one[0] < 0.6  # far below the 1.6 of guessing
+
+
+def test_a_cluster_computes_no_more_at_once_than_wanted(cluster: None) -> None:
+    def busy(number: int) -> tuple[float, float]:
+        begun = time.time()
+        time.sleep(0.2)
+        return begun, time.time()
+
+    times = sorted(compute_all(busy, range(4), "ray", 1))
+    assert len(times) == 4
+    assert all(end <= begun for (_, end), (begun, _) in pairwise(times))
 
 
 def test_names_that_are_not_there_are_named() -> None:

@@ -8,13 +8,13 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrpilot.bench.backends import compute_all
 from lrpilot.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def run(
     cells: Iterable[Cell],
     path: Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
+    backend: str = "local",
     on_line: Callable[[Line, int], None] | None = None,
 ) -> None:
     """Compute what is missing.
@@ -80,14 +81,16 @@ def run(
     Args:
         cells: What is wanted.
         path: The results file; made if it is not there, else continued.
-        workers: Processes, of one thread each.
+        workers: Processes at once, one thread each; by default 1, or what a cluster has room for.
+        backend: `local`, or `ray` for a cluster that is there already.
         on_line: Called with each new line and the number of cells left.
     """
     todo = missing(cells, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _drop_broken_end(path)
     with path.open("a", encoding="utf-8") as file:
-        for left, line in zip(range(len(todo) - 1, -1, -1), _compute(todo, workers), strict=True):
+        lines = compute_all(compute, todo, backend, workers)
+        for left, line in zip(range(len(todo) - 1, -1, -1), lines, strict=True):
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -99,25 +102,6 @@ def _drop_broken_end(path: Path) -> None:
     if path.exists() and not (raw := path.read_bytes()).endswith(b"\n"):
         with path.open("r+b") as file:
             file.truncate(raw.rfind(b"\n") + 1)
-
-
-def _compute(todo: list[Cell], workers: int) -> Iterator[Line]:
-    if workers == 1:
-        for cell in todo:
-            yield compute(cell)
-        return
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = {pool.submit(compute, cell) for cell in todo}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def compute(cell: Cell) -> Line:

@@ -18,6 +18,7 @@ EPILOG = """\
 examples:
   lrpilot bench run --tasks digits --policies oracle,autopilot,hf-default --seeds 3
   lrpilot bench run --workers 2            # every task and policy; Ctrl-C and go on at any time
+  lrpilot bench run --backend ray          # on the machines of a Ray cluster
   lrpilot bench run --tasks mine.py:TASK --policies oracle,autopilot,mine.py:POLICY
   lrpilot bench table --output results/table.md
   lrpilot bench table --output results/table.html     # with figures, in one file
@@ -38,19 +39,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", metavar="NAME,...", help="default: all")
     parser.add_argument("--policies", metavar="NAME,...", help="default: all, and the oracle")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0 to N-1 (5)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (1)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes at once (1; under Ray what the cluster has room for)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=("local", "ray"),
+        help="where runs are computed (ray if RAY_ADDRESS names a cluster, else local)",
+    )
     parser.add_argument("--results", default=_RESULTS, metavar="FILE", help=f"({_RESULTS})")
     parser.add_argument("--output", metavar="FILE", help="table as .md or .html; else printed")
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry the command out; return the exit status."""
-    if args.seeds < 1 or args.workers < 1:
+    if args.seeds < 1 or (args.workers is not None and args.workers < 1):
         raise InputError("--seeds and --workers: give 1 or more")
     return {"run": _run, "table": _table, "list": _list}[args.what](args)
 
 
 def _run(args: argparse.Namespace) -> int:
+    from lrpilot.bench.backends import default_backend
     from lrpilot.bench.runner import Line, missing
     from lrpilot.bench.runner import run as compute
 
@@ -68,7 +80,8 @@ def _run(args: argparse.Namespace) -> int:
               f"  {line['cost']:.2f} runs, {line['wall_s']:.1f} s", flush=True)  # fmt: skip
 
     try:
-        compute(cells, path, workers=args.workers, on_line=show)
+        backend = args.backend or default_backend()
+        compute(cells, path, workers=args.workers, backend=backend, on_line=show)
     except KeyboardInterrupt:
         print("lrpilot: stopped; the same command goes on", file=sys.stderr)
         return 1
