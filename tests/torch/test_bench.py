@@ -17,7 +17,7 @@ import torch
 from lrpilot.bench import runner
 from lrpilot.bench.backends import compute_all, default_backend
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
-from lrpilot.bench.policies import POLICIES, Policy, find_policies
+from lrpilot.bench.policies import POLICIES, Policy, find_policies, scratch
 from lrpilot.bench.policies.constant import Constant
 from lrpilot.bench.policies.finders import (
     steepest_index,
@@ -81,6 +81,20 @@ def test_pretraining_helps() -> None:
             module.reset_parameters()
     scratch = Lab(TASK, 0, replace(workload, new_model=lambda: fresh)).start().constant(1e-2)
     losses = [float(losses_on(m, workload.test, workload).mean()) for m in (tuned, scratch)]
+    assert losses[0] < 0.8 * losses[1]
+
+
+def test_from_scratch_knows_nothing_and_keeps_the_scale() -> None:
+    """Every kernel holds the entries that it had, elsewhere; training it ends worse."""
+    measured = lab()
+    model, fresh = measured.start().model, measured.start().model
+    scratch._shuffle(fresh, seed=0)
+    for before, after in zip(model.parameters(), fresh.parameters(), strict=True):
+        assert torch.equal(before.flatten().sort().values, after.flatten().sort().values)
+        assert torch.equal(before, after) == (before.ndim == 1)
+    workload = TASK.build(0)
+    tuned, trained = measured.start().constant(1e-2), scratch.FromScratch().run(measured).model
+    losses = [float(losses_on(m, workload.test, workload).mean()) for m in (tuned, trained)]
     assert losses[0] < 0.8 * losses[1]
 
 

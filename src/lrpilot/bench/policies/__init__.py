@@ -7,7 +7,15 @@ from typing import Protocol
 
 from lrpilot.bench import plugins
 from lrpilot.bench.lab import Lab, Result
-from lrpilot.bench.policies import autopilot, constant, finders, parameter_free, schedulers, search
+from lrpilot.bench.policies import (
+    autopilot,
+    constant,
+    finders,
+    parameter_free,
+    schedulers,
+    scratch,
+    search,
+)
 from lrpilot.bench.task import Task
 from lrpilot.errors import InputError
 
@@ -36,6 +44,7 @@ POLICIES: dict[str, Policy] = {
         *schedulers.POLICIES,
         *parameter_free.POLICIES,
         *search.POLICIES,
+        *scratch.POLICIES,
     )
 }
 ORACLE = "oracle"  # stands for a constant peak at each of the task's rates
