@@ -1,17 +1,20 @@
 """Cross-validate `recommend`, leaving out whole families, and whole sources.
 
     python scripts/recommend_crossvalidate.py [--folds N] [--table FILE.csv] [--no-write]
+                                              [--rows FILE.csv]
 
 Each family (or source) is answered from all others. The fit never saw it: families are thrown into
 folds (8 unless said otherwise), and everything is fitted anew on the rest of the folds: the
 variances, what sets recipes apart, the band's factors, the slope for short runs. `--folds 0` fits
 anew for each family and source (hours). Writes the tables into docs/recommend.md, between its
-markers. About ten minutes on one core.
+markers. About ten minutes on one core. `--rows` stores each recipe's held-out answers, to look up
+the worst in their sources.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=DEFAULT_TABLE)
     parser.add_argument("--folds", type=int, default=8)
     parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--rows", type=Path)
     args = parser.parse_args()
     recipes = load_recipes(args.table)
     rates = np.log10([recipe.peak_lr for recipe in recipes])
@@ -62,6 +66,8 @@ def main() -> None:
     print(text)
     if not args.no_write:
         write_between(DOC, MARKS, text)
+    if args.rows:
+        write_rows(args.rows, recipes, outcomes)
 
 
 def hold_out(
@@ -231,6 +237,18 @@ def _cells(
             )
         lines.append(f"| {key[0]} | {key[1]} | {chosen.sum()} | {' | '.join(cells)} |")
     return lines
+
+
+def write_rows(path: Path, recipes: Sequence[Recipe], outcomes: dict[str, Outcome]) -> None:
+    """Each recipe, and log10 of the rate answered with its family, and its source, left out."""
+    facts = ("model", "family", "architecture", "method", "optimizer", "task", "repo", "path")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow([*facts, "log_rate", *(f"without_{left}" for left in outcomes)])
+        for i, recipe in enumerate(recipes):
+            answers = (f"{outcome.centre[i]:.3f}" for outcome in outcomes.values())
+            rate = f"{np.log10(recipe.peak_lr):.3f}"
+            out.writerow([*(getattr(recipe, name) for name in facts), rate, *answers])
 
 
 def write_between(path: Path, marks: tuple[str, str], text: str) -> None:

@@ -24,7 +24,7 @@ Matrix = NDArray[np.float64]
 
 KEYS = (
     "method", "method_group", "optimizer", "optimizer_scale", "domain", "architecture",
-    "pretraining", "tuned", "task_group", "family", "model",
+    "pretraining", "tuned", "task", "task_group", "family", "model",
 )  # fmt: skip
 DISTANCES = (*KEYS, "layer_decay", "size", "batch")  # fitted: apart by each, where unlike
 SLOPES = ("size_slope", "batch_slope")  # fitted: log10 LR for each power of ten
@@ -145,7 +145,7 @@ def source_matrix(cases: Sequence[Case]) -> Matrix:
 
 def weighted_median(values: Matrix, shares: Matrix) -> float:
     """Half of the weight lies on either side; between two values it is interpolated."""
-    order = np.argsort(values)
+    order = np.lexsort((shares, values))  # equal values by share: no order of recipes matters
     share = shares[order]
     return float(np.interp(0.5, np.cumsum(share) - 0.5 * share, values[order]))
 
