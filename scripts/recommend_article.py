@@ -347,8 +347,8 @@ def rows(recipes: Sequence[Recipe], table: Path) -> str:
         )
     return f"""## 5. The three rows
 
-**Verdict: BERT's row is low for BERT and right for larger encoders; ResNet's is near what the one
-published family of CNNs takes with Adam, and far too low for SGD; GPT's is right for full
+**Verdict: BERT's row is low for BERT and right for larger encoders; ResNet's is near what the
+published families of CNNs take with Adam, and far too low for SGD; GPT's is right for full
 fine-tuning of models of about 7 billion parameters.** (Rule: the published median lies within a
 factor of 2 of the row.)
 

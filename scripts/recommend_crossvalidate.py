@@ -1,15 +1,20 @@
 """Cross-validate `recommend`, leaving out whole families, and whole sources.
 
     python scripts/recommend_crossvalidate.py [--folds N] [--table FILE.csv] [--no-write]
+                                              [--rows FILE.csv]
 
-Inside each fold everything is fitted anew on the other rows: the variances, the band's factors,
-the slope for short runs, and the rivals' medians. Writes the tables into docs/recommend.md, between
-its markers. About ten minutes on one core; `--folds 12` throws families together, for a look.
+Each family (or source) is answered from all others. The fit never saw it: families are thrown into
+folds (8 unless said otherwise), and everything is fitted anew on the rest of the folds: the
+variances, what sets recipes apart, the band's factors, the slope for short runs. `--folds 0` fits
+anew for each family and source (hours). Writes the tables into docs/recommend.md, between its
+markers. About ten minutes on one core. `--rows` stores each recipe's held-out answers, to look up
+the worst in their sources.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrpilot.recommend import corrections
+from lrpilot.recommend.blend import Blend
 from lrpilot.recommend.calibration import COVERAGE, LEVELS
 from lrpilot.recommend.cases import recipe_case
-from lrpilot.recommend.fitting import Study, short_run_slope, throw
-from lrpilot.recommend.process import Process
+from lrpilot.recommend.fitting import Study, nested, short_run_slope
 from lrpilot.recommend.table import DEFAULT_TABLE, Recipe, load_recipes
 
 DOC = Path(__file__).parents[1] / "docs" / "recommend.md"
@@ -45,8 +50,9 @@ def main() -> None:
     """Run both cross-validations and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=Path, default=DEFAULT_TABLE)
-    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=8)
     parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--rows", type=Path)
     args = parser.parse_args()
     recipes = load_recipes(args.table)
     rates = np.log10([recipe.peak_lr for recipe in recipes])
@@ -55,12 +61,13 @@ def main() -> None:
     sources = np.array([recipe.source for recipe in recipes])
     outcomes = {}
     for name, groups in (("family", families), ("source", sources)):
-        folds = throw(groups, args.folds) if args.folds else groups
-        outcomes[name] = hold_out(study, recipes, folds, families, sources)
+        outcomes[name] = hold_out(study, recipes, groups, families, sources, args.folds or None)
     text = report(recipes, rates, outcomes, args.folds)
     print(text)
     if not args.no_write:
         write_between(DOC, MARKS, text)
+    if args.rows:
+        write_rows(args.rows, recipes, outcomes)
 
 
 def hold_out(
@@ -69,35 +76,35 @@ def hold_out(
     groups: NDArray[Any],
     families: NDArray[Any],
     sources: NDArray[Any],
+    folds: int | None,
 ) -> Outcome:
     """Each group predicted from the others alone."""
     count = len(recipes)
     out = Outcome(*(np.full(count, np.nan) for _ in range(3)), np.full(count, "", dtype="U8"), {})
-    everything = np.arange(count)
-    for done, group in enumerate(dict.fromkeys(groups.tolist()), 1):
-        kept, asked = everything[groups != group], everything[groups == group]
-        variances = study.fit(kept)
-        scales = study.calibrate(kept, throw(families, 12), throw(sources, 12), variances)
-        process = Process([study.cases[i] for i in kept], study.log_rates[kept], variances)
-        slope, slope_sd = short_run_slope(process, [recipes[i] for i in kept])
-        beliefs = process.beliefs([study.cases[i] for i in asked])
-        answers = study.answer(kept, asked, variances)
-        for i, belief, level in zip(asked, beliefs, answers.level, strict=True):
+    slopes: dict[int, tuple[float, float]] = {}
+    for done, found in enumerate(nested(study, groups, families, sources, folds=folds), 1):
+        if id(found.fit) not in slopes:  # one for each fit
+            rows = found.fitted
+            blend = Blend([study.cases[i] for i in rows], study.log_rates[rows], found.fit)
+            slopes = {id(found.fit): short_run_slope(blend, [recipes[i] for i in rows])}
+        slope, slope_sd = slopes[id(found.fit)]
+        answers = found.answers
+        for k, i in enumerate(answers.index):
             case = study.cases[i]
             shifts = [
                 corrections.short_run(case, slope=slope, sd=slope_sd),
                 corrections.lora_rank(recipes[i].lora_rank, case.method),
             ]
             known = [shift for shift in shifts if shift]
-            out.centre[i] = belief.mean + sum(shift.by for shift in known)
-            careful = corrections.caution(case, belief.sd_best)
+            out.centre[i] = answers.mean[k] + sum(shift.by for shift in known)
+            careful = corrections.caution(case, float(answers.sd_best[k]))
             out.peak[i] = out.centre[i] + (careful.by if careful else 0.0)
-            sd = np.sqrt(belief.sd**2 + sum(shift.sd**2 for shift in known))
-            out.half[i] = sd * scales[level]
-            out.level[i] = level
-        for name, values in rivals(recipes, study.log_rates, kept, asked).items():
-            out.rivals.setdefault(name, np.full(count, np.nan))[asked] = values
-        print(f"{done}: {group}, {len(asked)} recipes", flush=True)
+            sd = np.sqrt(answers.sd[k] ** 2 + sum(shift.sd**2 for shift in known))
+            out.half[i] = sd * found.scales[answers.level[k]]
+            out.level[i] = answers.level[k]
+        for name, values in rivals(recipes, study.log_rates, found.kept, answers.index).items():
+            out.rivals.setdefault(name, np.full(count, np.nan))[answers.index] = values
+        print(f"{done}: {groups[answers.index[0]]}, {len(answers.index)} recipes", flush=True)
     return out
 
 
@@ -148,10 +155,10 @@ def report(
 ) -> str:
     """The tables, as Markdown."""
     families, sources = {r.family for r in recipes}, {r.source for r in recipes}
-    how = f"thrown together into {folds} folds" if folds else "one at a time"
+    how = f"by fits of {folds} folds" if folds else "by a fit for each"
     lines = [
         f"{len(recipes)} recipes of {len(families)} families and {len(sources)} sources;"
-        f" families and sources left out {how}. MAE in powers of ten.",
+        f" families and sources left out one at a time, {how}. MAE in powers of ten.",
         "",
         "| | left out | recipes | MAE | within 3x | within 10x | 80% band holds |",
         "|---|---|---|---|---|---|---|",
@@ -230,6 +237,18 @@ def _cells(
             )
         lines.append(f"| {key[0]} | {key[1]} | {chosen.sum()} | {' | '.join(cells)} |")
     return lines
+
+
+def write_rows(path: Path, recipes: Sequence[Recipe], outcomes: dict[str, Outcome]) -> None:
+    """Each recipe, and log10 of the rate answered with its family, and its source, left out."""
+    facts = ("model", "family", "architecture", "method", "optimizer", "task", "repo", "path")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow([*facts, "log_rate", *(f"without_{left}" for left in outcomes)])
+        for i, recipe in enumerate(recipes):
+            answers = (f"{outcome.centre[i]:.3f}" for outcome in outcomes.values())
+            rate = f"{np.log10(recipe.peak_lr):.3f}"
+            out.writerow([*(getattr(recipe, name) for name in facts), rate, *answers])
 
 
 def write_between(path: Path, marks: tuple[str, str], text: str) -> None:

@@ -2,8 +2,9 @@
 
     python scripts/recommend_fit.py [--table FILE.csv]
 
-Variances by marginal likelihood on the whole table; the band's factors from held-out sources and
-families; the slope for short runs of small models from our own sweeps (`measured.py`).
+Variances by marginal likelihood on the whole table; what sets recipes apart by the error on
+left-out families and sources; the band's factors from held-out sources and families; the slope for
+short runs of small models from our own sweeps (`measured.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lrpilot.recommend.blend import Blend
 from lrpilot.recommend.cases import recipe_case
 from lrpilot.recommend.estimate import FITTED
 from lrpilot.recommend.fitting import Study, short_run_gaps, short_run_slope
 from lrpilot.recommend.kernel import PARTS
-from lrpilot.recommend.process import Process
 from lrpilot.recommend.table import DEFAULT_TABLE, load_recipes
 
 NEGLIGIBLE = 1e-3  # assumed: squared powers of ten that move no answer by a tenth
@@ -35,20 +36,22 @@ def main() -> None:
     rates = np.log10([recipe.peak_lr for recipe in recipes])
     study = Study(cases, rates)
     everything = np.arange(len(cases))
-    variances = study.fit(everything)
+    fit = study.fit(everything)
+    variances = fit.variances
     variances[:-1][variances[:-1] < NEGLIGIBLE] = 0.0
     families = np.array([recipe.family for recipe in recipes])
     sources = np.array([recipe.source for recipe in recipes])
-    scales = study.calibrate(everything, families, sources, variances)
-    process = Process(cases, rates, variances)
-    slope, sd = short_run_slope(process, recipes)
-    for sweep, gap, short in short_run_gaps(process, recipes):
+    scales = study.calibrate(everything, families, sources, fit)
+    blend = Blend(cases, rates, fit)
+    slope, sd = short_run_slope(blend, recipes)
+    for sweep, gap, short in short_run_gaps(blend, recipes):
         print(f"{sweep.label}: {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {short:.2f}")
     names = [part.name for part in PARTS] + ["noise"]
     stored = {
         "made_by": "scripts/recommend_fit.py",
         "recipes": len(recipes),
         "variances": {n: round(float(v), 5) for n, v in zip(names, variances, strict=True) if v},
+        "likeness": {name: round(value, 3) for name, value in fit.likeness.items()},
         "scales": {level: round(scale, 3) for level, scale in scales.items()},
         "short_run": {"slope": round(slope, 3), "sd": round(sd, 3)},
     }

@@ -180,7 +180,7 @@ def test_layer_wise_decay_is_advised_where_its_family_uses_it() -> None:
     assert refused.layerwise_decay is None
     assert refused.peak_lr < mae.peak_lr
     assert recommend(RunFacts(model="bert-base-uncased", task="nli")).layerwise_decay is None
-    # ConvNeXt uses it, and is the one family of its kind: that says nothing of a ResNet
+    # ConvNeXt and InternImage use it, the only two of their kind: that says nothing of a ResNet
     assert recommend(RunFacts(model="convnext-base", task="image")).layerwise_decay is not None
     assert recommend(RunFacts(model="resnet-50", task="image")).layerwise_decay is None
 

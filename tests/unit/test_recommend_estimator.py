@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from lrpilot.errors import InputError
+from lrpilot.recommend.blend import Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case, make_case, recipe_case
 from lrpilot.recommend.estimate import read_fitted
 from lrpilot.recommend.fitting import Study, nested, throw
 from lrpilot.recommend.kernel import PARTS
+from lrpilot.recommend.likeness_fit import START
 from lrpilot.recommend.process import CENTRE, Process
 from lrpilot.recommend.table import TRUTH, load_recipes
 
@@ -84,11 +86,11 @@ def test_a_sources_own_habit_is_left_out_of_an_answer() -> None:
 def test_the_order_of_recipes_does_not_matter() -> None:
     recipes = load_recipes()
     cases, rates = [recipe_case(r) for r in recipes], np.log10([r.peak_lr for r in recipes])
-    fitted = read_fitted().variances
+    fitted = read_fitted().fit
     order = np.random.default_rng(1).permutation(len(cases))
     asked = [case(batch_size=None), case(architecture="vit", model="x", family="y")]
-    straight = Process(cases, rates, fitted).beliefs(asked)
-    mixed = Process([cases[i] for i in order], rates[order], fitted).beliefs(asked)
+    straight = Blend(cases, rates, fitted).beliefs(asked)
+    mixed = Blend([cases[i] for i in order], rates[order], fitted).beliefs(asked)
     for one, two in zip(straight, mixed, strict=True):
         assert one.mean == pytest.approx(two.mean, abs=1e-8)
         assert one.sd == pytest.approx(two.sd, abs=1e-8)
@@ -108,18 +110,18 @@ def toy() -> tuple[list[Case], np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_a_held_out_family_is_answered_without_it() -> None:
-    """The error of a leave-one-family-out run, computed a second time with `Process` alone."""
+    """The error of a leave-one-family-out run, computed a second time with `Blend` alone."""
     cases, rates, families, _ = toy()
     study = Study(cases, rates)
     everything = np.arange(len(cases))
-    weights = variances(method=0.5, family=0.1, model=0.05, alike=0.1, noise=0.02)
+    weights = Fit(variances(method=0.5, family=0.1, model=0.05, alike=0.1, noise=0.02), START)
     found = study.hold_out(everything, families, weights)
     miss = np.zeros(len(cases))
     for family in set(families):
         kept = [i for i in everything if families[i] != family]
-        process = Process([cases[i] for i in kept], rates[kept], weights)
+        blend = Blend([cases[i] for i in kept], rates[kept], weights)
         for i in np.flatnonzero(families == family):
-            miss[i] = abs(process.beliefs([cases[i]])[0].mean - rates[i])
+            miss[i] = abs(blend.beliefs([cases[i]])[0].mean - rates[i])
     ours = np.abs(found.mean - rates[found.index])
     np.testing.assert_allclose(ours, miss[found.index], atol=1e-9)
     assert set(found.level) == {"cell"}
@@ -133,13 +135,26 @@ def test_a_held_out_rate_moves_no_answer_of_its_fold() -> None:
         next(iter(nested(Study(cases, r), families, families, sources, inner_folds=3)))
         for r in (rates, spoilt)
     )
-    np.testing.assert_allclose(clean[0].mean, dirty[0].mean, atol=1e-9)
-    assert clean[1] == dirty[1]
+    np.testing.assert_allclose(clean.answers.mean, dirty.answers.mean, atol=1e-9)
+    assert clean.scales == dirty.scales
+
+
+def test_groups_that_share_a_fit_are_not_fitted_to() -> None:
+    cases, rates, families, sources = toy()
+    study = Study(cases, rates)
+    found = list(nested(study, families, families, sources, folds=4, inner_folds=3))
+    assert len(found) == 8
+    for one in found:
+        own = set(families[one.answers.index].tolist())
+        assert len(own) == 1
+        assert not own & set(families[one.fitted].tolist())
+        assert set(one.kept.tolist()) == set(np.flatnonzero(families != own.pop()).tolist())
+    assert len({id(one.fit) for one in found}) == 4
 
 
 def test_fitting_finds_what_moves_the_rates() -> None:
     cases, rates, _, _ = toy()
-    found = Study(cases, rates).fit(np.arange(len(cases)))
+    found = Study(cases, rates).fit_variances(np.arange(len(cases)))
     by_name = dict(zip([part.name for part in PARTS] + ["noise"], found, strict=True))
     assert by_name["method"] + by_name["method-group"] > 5 * by_name["noise"]
     assert 0.002 < by_name["noise"] < 0.05  # the noise that was put in is .01
@@ -182,8 +197,8 @@ def test_the_table_holds_truth_alone() -> None:
 
 def test_the_stored_fit_belongs_to_this_kernel() -> None:
     fitted = read_fitted()
-    assert fitted.variances[-1] > 0
-    assert fitted.variances.shape == (len(PARTS) + 1,)
+    assert fitted.fit.variances[-1] > 0
+    assert fitted.fit.variances.shape == (len(PARTS) + 1,)
     assert set(fitted.scales) == {"model", "family", "cell", "prior"}
     assert all(0.5 < scale < 3.0 for scale in fitted.scales.values())
 

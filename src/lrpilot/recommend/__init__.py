@@ -1,8 +1,9 @@
 """`recommend`: which learning rate, and why, from what is known before training.
 
-The evidence is a table of published recipes (`data/`), pooled by a Gaussian process whose band is
-calibrated on families and sources that it had not seen; `docs/recommend.md` says how well it does.
-The article's table answers where nothing but its own row is known.
+The evidence is a table of published recipes (`data/`). Two estimators read it, the nearest recipes
+and a Gaussian process, and the answer is their mean; its band is calibrated on families and sources
+that they had not seen. `docs/recommend.md` says how well it does. The article's table answers where
+nothing but its own row is known.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class Case:
     method_group: str | None = None
     optimizer: str | None = None
     optimizer_scale: str | None = None
+    task: str | None = None
     task_group: str | None = None
     params: float | None = None
     batch_size: float | None = None
@@ -64,9 +65,9 @@ def make_case(
     """A case from raw words; derives the groups that the estimator pools over."""
     kind = {"qlora": "lora"}.get(read_method(method), read_method(method))
     rule = read_optimizer(optimizer)
-    group = domain = None
+    name = group = domain = None
     if task:
-        _, group, domain = read_task(task)
+        name, group, domain = read_task(task)
     if architecture:
         domain = DOMAINS.get(architecture, architecture)
     return Case(
@@ -80,6 +81,7 @@ def make_case(
         method_group=METHOD_GROUPS[kind],
         optimizer=rule,
         optimizer_scale=OPTIMIZER_SCALES.get(rule, "adam"),
+        task=name if group else None,
         task_group=group,
         params=params,
         batch_size=batch_size,

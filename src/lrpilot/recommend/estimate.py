@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from lrpilot.recommend import corrections
+from lrpilot.recommend.blend import Blend, Fit
 from lrpilot.recommend.calibration import answer_level
 from lrpilot.recommend.cases import Case, recipe_case
 from lrpilot.recommend.corrections import Shift
 from lrpilot.recommend.kernel import PARTS, Matrix
-from lrpilot.recommend.process import Belief, Process
+from lrpilot.recommend.neighbours import PARAMETERS
+from lrpilot.recommend.process import Belief
 from lrpilot.recommend.resolve import Resolved
 from lrpilot.recommend.table import DEFAULT_TABLE, Recipe, load_recipes
 
@@ -28,12 +30,12 @@ class Fitted:
     """What `scripts/recommend_fit.py` stored.
 
     Attributes:
-        variances: One for each part of the kernel, and last the noise.
+        fit: The variances of the process, and what sets recipes apart.
         scales: Factor on the standard deviation by level, for the band.
         short_slope, short_sd: The correction for short runs of small models.
     """
 
-    variances: Matrix
+    fit: Fit
     scales: dict[str, float]
     short_slope: float
     short_sd: float
@@ -49,7 +51,7 @@ class Estimate:
         low, high: The band.
         level: At which level the recipes answered.
         shifts: Corrections applied, in order; caution is the last and moves the peak alone.
-        likeness: How alike each recipe is; shape (recipes,).
+        likeness: How much each recipe counts among the nearest; shape (recipes,).
     """
 
     centre: float
@@ -63,11 +65,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """The recipes, the process over them, and its calibration."""
+    """The recipes, the estimators over them, and their calibration."""
 
     recipes: tuple[Recipe, ...]
     cases: tuple[Case, ...]
-    process: Process
+    blend: Blend
     fitted: Fitted
 
     def estimate(self, facts: Resolved, *, lora_rank: int | None = None) -> Estimate:
@@ -88,12 +90,12 @@ class Estimator:
             high=high,
             level=level,
             shifts=(*shifts, careful) if careful and careful.by else shifts,
-            likeness=self.process.likeness(facts.case),
+            likeness=self.blend.likeness(facts.case),
         )
 
     def beliefs(self, cases: Sequence[Case]) -> list[Belief]:
         """What the recipes alone say of each case."""
-        return self.process.beliefs(cases)
+        return self.blend.beliefs(cases)
 
     def shifts(self, facts: Resolved, *, lora_rank: int | None) -> tuple[Shift, ...]:
         """The corrections that move the centre."""
@@ -114,15 +116,18 @@ def load_estimator(table: Path = DEFAULT_TABLE, fitted: Path = FITTED) -> Estima
     cases = tuple(recipe_case(recipe) for recipe in recipes)
     stored = read_fitted(fitted)
     rates = np.log10([recipe.peak_lr for recipe in recipes])
-    return Estimator(recipes, cases, Process(cases, rates, stored.variances), stored)
+    return Estimator(recipes, cases, Blend(cases, rates, stored.fit), stored)
 
 
 def read_fitted(path: Path = FITTED) -> Fitted:
-    """The stored variances and calibration."""
+    """The stored fit and calibration."""
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     names = [part.name for part in PARTS] + ["noise"]
     return Fitted(
-        variances=np.array([data["variances"].get(name, 0.0) for name in names]),
+        fit=Fit(
+            variances=np.array([data["variances"].get(name, 0.0) for name in names]),
+            likeness={name: data["likeness"][name] for name in PARAMETERS},
+        ),
         scales=data["scales"],
         short_slope=data["short_run"]["slope"],
         short_sd=data["short_run"]["sd"],

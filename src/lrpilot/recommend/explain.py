@@ -58,7 +58,7 @@ def _stages(resolved: Resolved) -> Iterator[tuple[str, str, Case]]:
         )
         yield "layer-decay", f"layer-wise decay, {share}", case
     if whole.task_group:
-        case = replace(case, task_group=whole.task_group)
+        case = replace(case, task=whole.task, task_group=whole.task_group)
         yield "task", f"task of the kind {whole.task_group}", case
     if whole.params:
         case = replace(case, params=whole.params)

@@ -1,4 +1,4 @@
-"""Fitting the estimator's variances by marginal likelihood, and its held-out answers.
+"""Fitting the estimator, and its held-out answers: variances by marginal likelihood, and likeness.
 
 Used offline, by `scripts/recommend_fit.py` and `scripts/recommend_crossvalidate.py`; what a
 recommendation needs of it is stored in `fitted.json`.
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
 from lrpilot.recommend.corrections import shortness
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
+from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
-from lrpilot.recommend.process import CENTRE, Process
+from lrpilot.recommend.process import CENTRE
 from lrpilot.recommend.resolve import usual_layer_decay
 from lrpilot.recommend.table import Recipe
 
@@ -32,12 +34,29 @@ _BOUNDS = (-12.0, 3.0)  # assumed: log variances, from nothing to far more than 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Held-out answers to some recipes: log10 means, standard deviations and levels."""
+    """Held-out answers to some recipes: log10 means, deviations as in Belief, and levels."""
 
     index: Indices
     mean: Matrix
     sd: Matrix
+    sd_best: Matrix
     level: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """One group's held-out answers, and the fit that had not seen it.
+
+    Attributes:
+        kept: The recipes that answer: all but the group's.
+        fitted: The recipes that were fitted to: fewer, where groups share a fit.
+    """
+
+    kept: Indices
+    fitted: Indices
+    answers: Answers
+    fit: Fit
+    scales: dict[str, float]
 
 
 class Study:
@@ -51,10 +70,15 @@ class Study:
     def __init__(self, cases: Sequence[Case], log_rates: Matrix) -> None:
         self.cases = list(cases)
         self.log_rates = log_rates
+        self._likeness = Likeness(cases, log_rates)
         self._encoded = Encoded(cases)
         self._parts = np.stack([part_matrix(p, self._encoded, self._encoded) for p in PARTS])
 
-    def fit(self, index: Indices) -> Matrix:
+    def fit(self, index: Indices) -> Fit:
+        """What explains these recipes best."""
+        return Fit(self.fit_variances(index), self._likeness.fit(index))
+
+    def fit_variances(self, index: Indices) -> Matrix:
         """The variance of each part, and last of the noise, that explain these recipes best."""
         from scipy.optimize import minimize
 
@@ -72,22 +96,23 @@ class Study:
         variances: Matrix = np.exp(found.x)
         return variances
 
-    def hold_out(self, index: Indices, groups: NDArray[Any], variances: Matrix) -> Answers:
+    def hold_out(self, index: Indices, groups: NDArray[Any], fit: Fit) -> Answers:
         """Answers to each recipe of `index` from the others of it, its whole group left out.
 
         Args:
             index: The recipes that exist; none outside is seen.
             groups: The group of each recipe of the study.
-            variances: As `fit` gives them.
+            fit: As `fit` gives it.
         """
         found = [
-            self.answer(index[groups[index] != group], index[groups[index] == group], variances)
+            self.answer(index[groups[index] != group], index[groups[index] == group], fit)
             for group in dict.fromkeys(groups[index].tolist())
         ]
         return join(found)
 
-    def answer(self, kept: Indices, asked: Indices, variances: Matrix) -> Answers:
+    def answer(self, kept: Indices, asked: Indices, fit: Fit) -> Answers:
         """Answers to the recipes `asked` from the recipes `kept`."""
+        variances = fit.variances
         whole, shared = self._kernels(variances)
         covariance = whole[kept[:, None], kept[None, :]].copy()
         covariance[np.diag_indices(len(kept))] += variances[-1]
@@ -95,22 +120,25 @@ class Study:
         solved = np.linalg.solve(
             covariance, np.column_stack([self.log_rates[kept] - CENTRE, cross.T])
         )
+        learnt = np.einsum("ij,ji->i", cross, solved[:, 1:])
         before = prior_variance(variances[:-1], self._encoded)[asked] + variances[-1]
-        spread = before - np.einsum("ij,ji->i", cross, solved[:, 1:])
+        shared_before = prior_variance(np.where(HABITS, 0.0, variances[:-1]), self._encoded)[asked]
         known = [self.cases[i] for i in kept]
+        nearest = self._likeness.medians(kept, asked, fit.likeness)
         return Answers(
             asked,
-            CENTRE + cross @ solved[:, 0],
-            np.sqrt(np.maximum(spread, 1e-6)),
+            (1.0 - SHARE) * (CENTRE + cross @ solved[:, 0]) + SHARE * nearest,
+            np.sqrt(np.maximum(before - learnt, 1e-6)),
+            np.sqrt(np.maximum(shared_before - learnt, 1e-6)),
             [answer_level(self.cases[i], known) for i in asked],
         )
 
     def calibrate(
-        self, index: Indices, families: NDArray[Any], sources: NDArray[Any], variances: Matrix
+        self, index: Indices, families: NDArray[Any], sources: NDArray[Any], fit: Fit
     ) -> dict[str, float]:
         """The band's factor by level: known lineages by held-out sources, others by families."""
-        by_source = self.hold_out(index, sources, variances)
-        by_family = self.hold_out(index, families, variances)
+        by_source = self.hold_out(index, sources, fit)
+        by_family = self.hold_out(index, families, fit)
         misses: list[float] = []
         levels: list[str] = []
         for answers, wanted in ((by_source, ("model", "family")), (by_family, ("cell", "prior"))):
@@ -131,34 +159,35 @@ class Study:
 
 
 def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: NDArray[Any],
-           *, inner_folds: int = 12) -> Iterator[tuple[Answers, dict[str, float]]]:  # fmt: skip
-    """Each group's answers, with variances and band fitted on the other groups alone.
+           *, folds: int | None = None, inner_folds: int = 12) -> Iterator[Nested]:  # fmt: skip
+    """Each group's answers from all other groups, with a fit that has not seen it.
 
     Args:
         study: The recipes.
         groups: What is left out, one label a recipe: its family or its source.
         families, sources: Labels for the calibration inside the fold, thrown together into
             `inner_folds` groups each, for speed.
+        folds: Throws the groups into so many folds, each of which shares one fit, made without any
+            of them; None fits anew for each group.
         inner_folds: Groups of the calibration inside the fold.
-
-    Yields:
-        The answers, and the band's factor by level.
     """
     everything = np.arange(len(study.cases))
-    for group in dict.fromkeys(groups.tolist()):
-        kept, asked = everything[groups != group], everything[groups == group]
-        variances = study.fit(kept)
-        scales = study.calibrate(
-            kept, throw(families, inner_folds), throw(sources, inner_folds), variances
-        )
-        yield study.answer(kept, asked, variances), scales
+    fold = groups if folds is None else throw(groups, folds)
+    thrown = throw(families, inner_folds), throw(sources, inner_folds)
+    for name in dict.fromkeys(fold.tolist()):
+        fitted = everything[fold != name]
+        fit = study.fit(fitted)
+        scales = study.calibrate(fitted, *thrown, fit)
+        for group in dict.fromkeys(groups[fold == name].tolist()):
+            kept, asked = everything[groups != group], everything[groups == group]
+            yield Nested(kept, fitted, study.answer(kept, asked, fit), fit, scales)
 
 
-def short_run_gaps(process: Process, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float, float]]:
+def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float, float]]:
     """For each sweep of ours: powers of ten of its best above the recipes, and its shortness."""
     cases = [sweep.case for sweep in SWEEPS]
     shares = [usual_layer_decay(case, recipes)[0] for case in cases]
-    beliefs = process.beliefs(
+    beliefs = blend.beliefs(
         [replace(case, layer_decay=share) for case, share in zip(cases, shares, strict=True)]
     )
     return [
@@ -167,13 +196,13 @@ def short_run_gaps(process: Process, recipes: Sequence[Recipe]) -> list[tuple[Sw
     ]
 
 
-def short_run_slope(process: Process, recipes: Sequence[Recipe]) -> tuple[float, float]:
+def short_run_slope(blend: Blend, recipes: Sequence[Recipe]) -> tuple[float, float]:
     """How far our short sweeps peak above the recipes, for each unit of shortness.
 
     Returns:
         The slope through the origin, in powers of ten, and the scatter about it.
     """
-    gaps = short_run_gaps(process, recipes)
+    gaps = short_run_gaps(blend, recipes)
     above = np.array([gap for _, gap, _ in gaps])
     short = np.array([size for _, _, size in gaps])
     slope = float(short @ above / (short @ short))
@@ -186,6 +215,7 @@ def join(found: Sequence[Answers]) -> Answers:
         np.concatenate([f.index for f in found]),
         np.concatenate([f.mean for f in found]),
         np.concatenate([f.sd for f in found]),
+        np.concatenate([f.sd_best for f in found]),
         [level for f in found for level in f.level],
     )
 

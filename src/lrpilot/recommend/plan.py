@@ -128,7 +128,8 @@ def _head(case: Case, decay: float | None) -> Reason:
 
 def _batch(case: Case, estimator: Estimator) -> list[Reason]:
     base = case.batch_size or 32.0  # assumed: only the ratio of the two answers is used
-    once, twice = estimator.beliefs(
+    # the process alone: its slope is pooled, where the nearest recipes change with the batch
+    once, twice = estimator.blend.process.beliefs(
         [replace(case, batch_size=base), replace(case, batch_size=2.0 * base)]
     )
     factor = 10.0 ** (twice.mean - once.mean)

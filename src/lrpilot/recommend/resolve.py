@@ -180,7 +180,7 @@ def usual_layer_decay(case: Case, recipes: Sequence[Recipe]) -> tuple[float, flo
 
     Returns:
         The share, each family counted once; and the middle decay where it can be advised: most use
-        it, and one family alone says nothing of another.
+        it, and one or two families alone say nothing of another.
     """
     families: dict[str, list[float]] = {}
     for recipe in recipes:
@@ -198,7 +198,8 @@ def usual_layer_decay(case: Case, recipes: Sequence[Recipe]) -> tuple[float, flo
         return 0.0, None
     shares = [sum(decay < 1.0 for decay in used) / len(used) for used in families.values()]
     share = sum(shares) / len(shares)
-    if share <= 0.5 or not (own or len(families) > 1):
+    # assumed: three families; two may have their code from each other, as ConvNeXt and InternImage
+    if share <= 0.5 or not (own or len(families) > 2):
         return share, None
     used = sorted(decay for family in families.values() for decay in family if decay < 1.0)
     return share, used[len(used) // 2]

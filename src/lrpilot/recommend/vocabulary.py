@@ -63,23 +63,27 @@ _TASK_GROUPS = {
     "text-classification": "sentiment sentiment-analysis text-classification acceptability "
     "glue-classification nlu-classification few-shot-classification classification glue "
     "genomics-classification superglue prompted-nlu reranking clone-detection topic spam intent "
-    "tabular-classification",
+    "tabular-classification relation-extraction protein-classification spam-classification "
+    "defect-detection",
     "text-pair": "nli paraphrase similarity code-search visual-entailment sts",
-    "question-answering": "qa-extractive multiple-choice coreference qa question-answering squad",
+    "question-answering": "qa-extractive multiple-choice coreference qa question-answering squad "
+    "table-qa commonsense",
     "token-classification": "ner srl document-ner token-classification pos",
     "generation": "summarization data-to-text text-generation translation seq2seq text "
-    "code-summarization language-modeling causal-lm text2text-generation",
+    "code-summarization language-modeling causal-lm text2text-generation code-translation "
+    "code-refinement code-completion",
     "embedding": "sentence-embedding retrieval embedding sentence-similarity",
     "image-classification": "image-classification image",
-    "dense-vision": "detection segmentation ocr object-detection semantic-segmentation",
+    "dense-vision": "detection segmentation ocr object-detection semantic-segmentation "
+    "pose-estimation",
     "video": "video-classification video",
     "asr": "asr-ctc asr-seq2seq asr tts speech-translation automatic-speech-recognition "
     "speech-recognition text-to-speech",
-    "audio": "audio-classification audio keyword-spotting",
-    "vision-language": "visual-qa captioning visual-reasoning vqa image-captioning "
-    "visual-question-answering image-text-retrieval",
+    "audio": "audio-classification audio keyword-spotting spoken-language-understanding",
+    "vision-language": "visual-qa captioning visual-reasoning visual-grounding vqa "
+    "image-captioning visual-question-answering image-text-retrieval",
     "image-generation": "dreambooth text-to-image controlnet dreambooth+text-encoder control "
-    "textual-inversion custom-diffusion image-generation",
+    "textual-inversion custom-diffusion image-generation image-editing text-to-video",
     "forecasting": "forecasting time-series-forecasting",
 }
 TASK_GROUPS = {name: group for group, names in _TASK_GROUPS.items() for name in names.split()}
