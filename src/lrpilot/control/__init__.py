@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lrpilot.control.constant import ConstantController, ConstantState
-from lrpilot.control.ramp import RampController, RampState
+from lrpilot.control.ramp import RampController
+from lrpilot.control.ramp_state import RampState
 from lrpilot.control.types import Action, Budget, Controller, Decision, Observation
 from lrpilot.control.validation import ValidationController
 from lrpilot.control.validation_state import ValidationState
