@@ -77,6 +77,15 @@ def test_regret_is_paired_by_seed_and_counted_in_the_oracles_sd() -> None:
     assert found.regret_sd == pytest.approx(0.05 / 0.1)
 
 
+def test_runs_that_began_from_other_weights_are_left_out_and_told_of() -> None:
+    lines = [*SWEEP, line("a", "x", 0, 0.6), line("a", "x", 1, 0.0, untrained_loss=2.1)]
+    _, (found,) = scoring.scores(lines)
+    assert found.seeds == 1
+    assert found.regret == pytest.approx(0.1)
+    assert "1 lines are left out" in markdown(lines)
+    assert "left out" not in markdown(lines[:-1])
+
+
 def test_a_diverged_or_collapsed_seed_is_counted() -> None:
     lines = [*SWEEP, line("a", "x", 0, None), line("a", "x", 1, 2.5)]
     _, (found,) = scoring.scores(lines)

@@ -9,8 +9,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from lrpilot.bench.score import Line, Oracle, Score, scores
-from lrpilot.bench.table import NOTHING, Summary, Table, summaries, tables
+from lrpilot.bench.score import Line, Oracle, Score, comparable, scores
+from lrpilot.bench.table import NOTHING, OTHER_START, Summary, Table, summaries, tables
 from lrpilot.report.figure import plotly_js
 from lrpilot.report.tags import escape, js_safe
 
@@ -31,7 +31,9 @@ def render(lines: Sequence[Line]) -> str:
     else:
         figures = {"cost": _cost(summaries(found), len(oracles)), "curves": _curves(oracles, found)}
         over_all, *rest = (_table(table) for table in tables(oracles, found))
+        other = comparable(lines)[1]
         body = "\n".join([
+            f"<p>{OTHER_START.format(other)}</p>" if other else "",
             "<h2>Regret against cost</h2><p>Down and left is better. Bars are 95% intervals over"
             " tasks; hollow marks did not run on every task.</p><div id='cost'></div>",
             over_all,

@@ -15,6 +15,7 @@ Line = dict[str, Any]
 _PREFIX = "constant-"
 ELSEWHERE = "best-elsewhere"
 SEEDS = 3  # assumed: a standard deviation of two seeds is off by a factor of three now and then
+_SAME_START = 1e-3  # assumed: relative; another pretraining differs by hundredths and more
 _RESAMPLES = 2000  # assumed: an interval's ends to about a twentieth of its width
 
 
@@ -79,6 +80,29 @@ def by_task(lines: Iterable[Line]) -> dict[str, dict[str, dict[int, Line]]]:
     for line in lines:
         found[line["task"]][line["policy"]][line["seed"]] = line
     return found
+
+
+def comparable(lines: Iterable[Line]) -> tuple[list[Line], int]:
+    """The lines that began where most of the oracle's did, and how many did not.
+
+    Weights that a task pretrains itself differ between machines, by rounding; a policy that began
+    from others cannot be compared seed by seed. The test loss before training gives them away.
+    """
+    lines = list(lines)
+    starts: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for line in lines:
+        if line["policy"].startswith(_PREFIX):
+            starts[line["task"], line["seed"]].append(float(line["untrained_loss"]))
+
+    def same(line: Line) -> bool:
+        known = starts.get((line["task"], line["seed"]))
+        if not known:
+            return True
+        usual = sorted(known)[len(known) // 2]
+        return math.isclose(float(line["untrained_loss"]), usual, rel_tol=_SAME_START)
+
+    kept = [line for line in lines if same(line)]
+    return kept, len(lines) - len(kept)
 
 
 def loss_of(line: Line, key: str = "test_loss") -> float:
@@ -165,7 +189,8 @@ def best_elsewhere(task: str, oracles: Sequence[Oracle]) -> float | None:
 
 def scores(lines: Iterable[Line]) -> tuple[list[Oracle], list[Score]]:
     """Every oracle and every other policy's score, with the constant that other tasks like best."""
-    tasks = by_task(lines)
+    kept, _ = comparable(lines)
+    tasks = by_task(kept)
     oracles = [o for task, policies in tasks.items() if (o := oracle(task, policies))]
     found: list[Score] = []
     for truth in oracles:

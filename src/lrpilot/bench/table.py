@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrpilot.bench.score import SEEDS, Line, Oracle, Score, bootstrap, scores
+from lrpilot.bench.score import SEEDS, Line, Oracle, Score, bootstrap, comparable, scores
 
 _CAP = 10.0  # assumed: standard deviations at which one task's regret stops counting in a mean
 NOTHING = f"No constant rate has {SEEDS} seeds yet: there is no oracle to compare with."
+OTHER_START = (
+    "{} lines are left out: they began from other weights than the oracle of their task, pretrained"
+    " on another machine. Run those policies and the oracle on one."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,8 @@ def markdown(lines: Sequence[Line]) -> str:
     if not oracles:
         return f"{NOTHING}\n"
     parts: list[str] = []
+    if other := comparable(lines)[1]:
+        parts += [OTHER_START.format(other), ""]
     for table in tables(oracles, found):
         parts += [f"## {table.title}", ""]
         parts += [table.text, ""] if table.text else []
