@@ -91,6 +91,16 @@ def test_lion_is_adamw_over_three() -> None:
     assert adamw / lion == pytest.approx(10**0.5, rel=0.08)
 
 
+def test_adafactors_two_scales_are_told_apart() -> None:
+    facts = {"model": "t5-base", "task": "summarization"}
+    told = [
+        {reason.rule for reason in recommend(RunFacts(optimizer=name, **facts)).advice}
+        for name in ("adafactor", "adamw")
+    ]
+    assert "adafactor-scale" in told[0]
+    assert "adafactor-scale" not in told[1]
+
+
 def test_short_sweeps_of_adam_say_nothing_of_prompts_or_sgd() -> None:
     for more in ({"method": "prompt"}, {"method": "linear-probe"}, {"optimizer": "sgd"}):
         short, long = (

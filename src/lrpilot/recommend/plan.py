@@ -48,6 +48,7 @@ def make_plan(
             text=f"{_rise(frac)}, then {_fall(schedule)}: what most of the nearest sources do",
         ),
         _head(resolved.case, decay),
+        *_scale(resolved.case),
         *_batch(resolved.case, estimator),
         *_other_method(resolved, estimator),
         *_epochs(facts, near),
@@ -59,6 +60,19 @@ def make_plan(
         )
         advice.insert(1, Reason(rule="layer-decay", text=text))
     return Plan(frac, schedule, decay, tuple(advice))
+
+
+def _scale(case: Case) -> list[Reason]:
+    """Adafactor's rate means two things, and recipes do not say which."""
+    if case.optimizer != "adafactor":
+        return []
+    text = (
+        "Adafactor's rate is relative to each tensor's size with scale_parameter=True (T5's own"
+        ' code, which takes 0.001) and absolute without, as Trainer\'s optim="adafactor" sets it;'
+        " recipes of both kinds are behind this number, so with scale_parameter=True start at the"
+        " band's upper end or at 0.001"
+    )
+    return [Reason(rule="adafactor-scale", text=text)]
 
 
 def warmup_share(recipe: Recipe) -> float | None:
