@@ -1,0 +1,1 @@
+"""Readers: one format a file, from a path to a `History`."""
