@@ -1,0 +1,85 @@
+"""What several rules ask of a history: its rates, its length, its losses."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrpilot.diagnose.history import History, Series
+
+_ALL = ("train_loss", "eval_loss", "score", "lr", "grad_norm")
+# a schedule's name, as frameworks write it, that never lowers the rate
+FLAT = {
+    "constant",
+    "constant-with-warmup",
+    "none",
+    "off",
+    "warmup",
+    "warmup-only",
+    "lambda-constant",
+}
+METRIC_DRIVEN = {"reduce-lr-on-plateau", "plateau", "reducelronplateau", "greedy"}
+
+
+def finite(series: Series | None, *, least: int = 1) -> Series | None:
+    """The finite part of a series, where at least so many values are there."""
+    if series is None:
+        return None
+    kept = series.finite
+    return kept if len(kept) >= least else None
+
+
+def every_series(run: History) -> dict[str, Series]:
+    """All series by name."""
+    own = {name: s for name in _ALL if (s := getattr(run, name)) is not None}
+    return {**own, **run.others}
+
+
+def trained(run: History) -> bool:
+    """Whether anything was logged: a plan alone has no series."""
+    return bool(every_series(run))
+
+
+def last_step(run: History) -> float | None:
+    """The last step that any series knows."""
+    ends = [float(s.steps[-1]) for s in every_series(run).values() if len(s)]
+    return max(ends, default=None)
+
+
+def planned_steps(run: History) -> float | None:
+    """Optimizer steps of the whole run, as planned."""
+    steps = run.plan.facts.planned_steps
+    return None if steps is None else float(steps)
+
+
+def total_steps(run: History) -> float | None:
+    """Planned steps, or the steps seen where no plan is known."""
+    return planned_steps(run) or last_step(run)
+
+
+def peak_lr(run: History) -> float | None:
+    """The highest rate that was used, or planned."""
+    seen = finite(run.lr)
+    if seen is not None and (top := float(seen.values.max())) > 0:
+        return top
+    return run.plan.facts.planned_lr
+
+
+def schedule(run: History) -> str | None:
+    """The schedule's name with one kind of separator."""
+    name = run.plan.schedule
+    return None if name is None else name.strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def lr_at(run: History, steps: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The logged rate at steps, held from the last log before each."""
+    seen = finite(run.lr)
+    if seen is None:
+        return None
+    at = np.clip(np.searchsorted(seen.steps, steps, side="right") - 1, 0, None)
+    return seen.values[at]
+
+
+def figure(value: float) -> str:
+    """A number as a report says it: four digits, rates in powers of ten."""
+    return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.4g}"
