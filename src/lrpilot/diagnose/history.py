@@ -96,6 +96,9 @@ class Plan:
         head_lr: Rate of a new head, where it has its own.
         new_head: Whether a head starts from random weights.
         groups: Parameter groups.
+        stated: Names of the facts and of the fields here that the input says itself. The rest are
+            unknown, or a framework's defaults: a plain CSV has `facts.optimizer` "adamw" although
+            it says nothing of it.
     """
 
     facts: RunFacts = field(default_factory=RunFacts)
@@ -116,6 +119,7 @@ class Plan:
     head_lr: float | None = None
     new_head: bool | None = None
     groups: tuple[Group, ...] = ()
+    stated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
