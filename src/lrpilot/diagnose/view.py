@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrpilot.diagnose.history import History, Series
+from lrpilot.errors import InputError
+from lrpilot.facts import RunFacts
 
 _ALL = ("train_loss", "eval_loss", "score", "lr", "grad_norm")
 # a schedule's name, as frameworks write it, that never lowers the rate
@@ -18,6 +20,8 @@ FLAT = {
     "warmup-only",
     "lambda-constant",
 }
+_WHOLE = 0.95  # assumed: a log that ends there was not cut short
+_CLASSIFIES = {"text-classification", "text-pair", "image-classification", "audio"}
 METRIC_DRIVEN = {"reduce-lr-on-plateau", "plateau", "reducelronplateau", "greedy"}
 
 
@@ -83,3 +87,42 @@ def lr_at(run: History, steps: NDArray[np.float64]) -> NDArray[np.float64] | Non
 def figure(value: float) -> str:
     """A number as a report says it: four digits, rates in powers of ten."""
     return f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def is_partial(run: History) -> bool:
+    """Whether the log ends well before the planned end of the run."""
+    if run.finished is not None:
+        return not run.finished
+    end, planned = last_step(run), planned_steps(run)
+    return end is not None and planned is not None and end < _WHOLE * planned
+
+
+def says(run: History, *names: str) -> bool:
+    """Whether the input itself says all of these facts, or they differ from what is assumed."""
+    facts, usual = run.plan.facts, RunFacts()
+    return all(
+        n in run.plan.stated or getattr(facts, n, None) != getattr(usual, n, None) for n in names
+    )
+
+
+def optimizer(run: History) -> str | None:
+    """The optimizer as the table of recipes calls it; None where the input does not say."""
+    from lrpilot.recommend.vocabulary import read_optimizer
+
+    if not says(run, "optimizer"):
+        return None
+    try:
+        return read_optimizer(run.plan.facts.optimizer)
+    except InputError:
+        return run.plan.facts.optimizer.lower()
+
+
+def is_classification(run: History) -> bool:
+    """Whether the task is one of choosing a label, by its name or by a logged accuracy."""
+    from lrpilot.recommend.vocabulary import read_task
+
+    task = run.plan.facts.task
+    if task is not None:
+        name, group, _ = read_task(task)
+        return "classification" in name or group in _CLASSIFIES
+    return "acc" in (run.score_name or "").lower()

@@ -1,0 +1,40 @@
+"""The rate lies above what published recipes for this model and task use."""
+
+from __future__ import annotations
+
+from lrpilot.diagnose.advice import band, lower
+from lrpilot.diagnose.history import History
+from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.view import peak_lr
+
+_NEEDS = "the rate, and the model (--model, --task, --method)"
+_UNSURE = 3.0  # assumed: a band that rests on little is widened by half a power of ten
+
+
+def _look(run: History, alpha: float) -> Seen | str | None:
+    used, found = peak_lr(run), band(run)
+    if used is None or found is None or found.basis == "prior":
+        return _NEEDS
+    edge = found.high * (_UNSURE if found.confidence == "low" else 1.0)
+    if used <= edge:
+        return None
+    return Seen(
+        summary=f"the rate {used:g} lies {used / found.high:.2g} times above the band"
+        f" {found.low:g} to {found.high:g}: it may diverge or forget",
+        figures={"lr": used, "low": found.low, "high": found.high, "peak_lr": found.peak_lr},
+        advice=lower(run, times=1.0 if found.peak_lr < used else 3.0),
+    )
+
+
+RULE = BasicRule(
+    id="lr-above-band",
+    title="the rate lies above the recommended band",
+    severity="warning",
+    needs=_NEEDS,
+    threshold="the upper end of recommend's 80% band, calibrated on families it had not seen"
+    " (measured: docs/recommend.md); three times it where confidence is low (assumed)",
+    remedy="take the recommended peak",
+    source="lrpilot recommend: published recipes, docs/recommend.md",
+    look=_look,
+    shows="lr",
+)

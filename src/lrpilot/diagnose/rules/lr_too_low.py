@@ -1,0 +1,45 @@
+"""The loss stays where it began: the rate is too low."""
+
+from __future__ import annotations
+
+from lrpilot.diagnose.advice import band, higher
+from lrpilot.diagnose.history import History
+from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.view import figure, finite, last_step, peak_lr
+from lrpilot.diagnose.worsening import no_progress
+
+
+def _look(run: History, alpha: float) -> Seen | str | None:
+    if finite(run.train_loss, least=5) is None and finite(run.eval_loss, least=5) is None:
+        return "at least five finite losses"
+    stuck, used, found = no_progress(run), peak_lr(run), band(run)
+    if stuck is None or stuck.start <= 0 or stuck.end > stuck.start + 2.0 * stuck.error:
+        return None
+    if used is not None and found is not None and used > found.high:
+        return None  # then it is too high, and says so
+    at = "" if used is None else f" at a rate of {used:g}"
+    side = "" if found is None or used is None or used >= found.low else ", below the band"
+    return Seen(
+        summary=f"the loss fell by {max(0.0, stuck.drop):.1%}, from {figure(stuck.start)} to"
+        f" {figure(stuck.end)}{at}{side}: it learns next to nothing",
+        last_step=last_step(run),
+        figures={"start": stuck.start, "end": stuck.end, "drop": stuck.drop},
+        advice=higher(run),
+    )
+
+
+RULE = BasicRule(
+    id="lr-too-low",
+    title="the rate is too low: no progress",
+    severity="warning",
+    needs="losses, five or more",
+    threshold="the loss fell by less than 5% of its start (assumed), with two standard errors",
+    remedy="ten times the rate; if that changes nothing, look whether labels match inputs and"
+    " whether anything is trainable",
+    source="article: lower is stable but slower; https://github.com/huggingface/diffusers/issues/6288"
+    " (LoRA at 1e-6 learned nothing)",
+    look=_look,
+    statistical=True,
+    weight=0.5,
+    shows="train_loss",
+)

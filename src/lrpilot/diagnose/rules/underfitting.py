@@ -1,0 +1,52 @@
+"""Training itself ends badly: the model learned little of its own training data."""
+
+from __future__ import annotations
+
+from lrpilot.diagnose.advice import higher
+from lrpilot.diagnose.history import History
+from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.trend import progress
+from lrpilot.diagnose.view import figure, finite, is_classification, is_partial
+
+_LEFT = 0.7  # assumed: a classifier that keeps 70% of its starting loss has hardly learned
+_LEAST = 5
+
+
+def _look(run: History, alpha: float) -> Seen | str | None:
+    loss = finite(run.train_loss, least=_LEAST)
+    if loss is None:
+        return f"at least {_LEAST} training losses"
+    if not is_classification(run):
+        return "a classification task (--task), or its accuracy in the log"
+    if is_partial(run):
+        return "the end of the run"
+    course = progress(loss.values)
+    if course.start <= 0 or course.end - 2.0 * course.error < _LEFT * course.start:
+        return None
+    if course.end > course.start + 2.0 * course.error:
+        return None  # it rose: that is lr-too-high
+    evals = finite(run.eval_loss)
+    beside = "" if evals is None else f" (validation {figure(float(evals.values[-1]))})"
+    return Seen(
+        summary=f"the training loss ends at {figure(course.end)}{beside},"
+        f" {course.end / course.start:.0%} of its start: the training data are not learned",
+        last_step=float(loss.steps[-1]),
+        figures={"start": course.start, "end": course.end},
+        advice=higher(run),
+    )
+
+
+RULE = BasicRule(
+    id="underfitting",
+    title="underfitting",
+    severity="warning",
+    needs="training losses of a classification to the end of the run",
+    threshold=f"{_LEFT:.0%} of the starting loss is left (assumed), by two standard errors",
+    remedy="a higher rate, more epochs, or more trainable parameters (unfreeze, a larger"
+    " LoRA rank)",
+    source="article: a lower rate is slower; TheDeepChecker (overfit one batch first)",
+    look=_look,
+    statistical=True,
+    weight=0.5,
+    shows="train_loss",
+)
