@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lrpilot.diagnose.history import History
-from lrpilot.diagnose.readers import hf, lrpilot
+from lrpilot.diagnose.readers import (
+    config,
+    hf,
+    jsonl,
+    keras,
+    lightning,
+    lrpilot,
+    mlflow,
+    table,
+    tensorboard,
+    wandb,
+)
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.errors import InputError
 
@@ -19,6 +30,16 @@ __all__ = ["FORMATS", "Format", "Place", "read"]
 FORMATS: tuple[Format, ...] = (
     lrpilot.FORMAT,
     hf.FORMAT,
+    lightning.FORMAT,
+    tensorboard.FORMAT,
+    wandb.FORMAT,
+    mlflow.FOLDER,
+    mlflow.DATABASE,
+    keras.FORMAT,
+    jsonl.FORMAT,
+    table.FORMAT,
+    config.JSON,
+    config.YAML,
 )
 _DEEPEST = 6  # levels of folders that are searched for runs
 _MOST_PLACES = 20_000  # files and folders that one search looks at
@@ -96,7 +117,7 @@ def _search(root: Place) -> Iterator[tuple[Format, Place]]:
     looked = 0
     while waiting:
         folder, depth = waiting.pop(0)
-        for name in folder.names:
+        for name in sorted(folder.names, key=lambda n: (folder.path / n).is_symlink()):
             if name.startswith(".") or name in ("__pycache__", "node_modules"):
                 continue
             looked += 1

@@ -14,6 +14,7 @@ from lrpilot.diagnose.readers.names import (
     Kind,
     is_clock,
     is_named_eval_loss,
+    is_test,
     kind_of,
     plain,
     score_of,
@@ -107,6 +108,9 @@ def _sentences(
             f"Of several learning rates {taken['lr']!r} is judged, the first;"
             f" {_list(rates)} stand aside."
         )
+    tests = [n for n in (taken.get("eval_loss"), score_name) if n and is_test(n)]
+    if tests:
+        said.append(f"{_list(tests)} is taken for validation, for there is no other.")
     evals = [n for n in series if is_named_eval_loss(n) and n not in used]
     if evals:
         said.append(

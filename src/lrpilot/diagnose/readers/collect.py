@@ -74,6 +74,16 @@ class Collector:
         if old in self._steps and new not in self._steps:
             self._steps[new], self._values[new] = self._steps.pop(old), self._values.pop(old)
 
+    def drop(self, name: str) -> None:
+        """Forget a series."""
+        self._steps.pop(name, None)
+        self._values.pop(name, None)
+
+    def shift(self, steps: float) -> None:
+        """Add to every step: 1 where a framework counts from nought."""
+        for name, taken in self._steps.items():
+            self._steps[name] = array("d", (np.frombuffer(taken) + steps).tobytes())
+
     def last(self, name: str) -> float | None:
         """The value of a name that was written last."""
         values = self._values.get(name)

@@ -26,7 +26,8 @@ _TRAIN = ("loss", "train_loss_step", "train_loss", "training_loss", "loss_train"
 _EVAL = ("eval_loss", "val_loss", "valid_loss", "validation_loss", "loss_val", "loss_eval",
          "loss_valid", "loss_validation", "val_loss_epoch", "valid_loss_epoch", "eval_val_loss",
          "validation_epoch_loss", "dev_loss", "evaluation_loss", "eval_eval_loss", "val_val_loss",
-         "val_total_loss", "eval_total_loss")  # fmt: skip
+         "val_total_loss", "eval_total_loss",
+         "test_loss", "loss_test", "test_loss_epoch")  # fmt: skip
 _LR = ("learning_rate", "lr", "train_learning_rate", "train_lr", "train_epoch_learning_rate",
        "epoch_learning_rate", "epoch_lr", "lr_0", "lr_pg0", "lr_pg1", "lr_group_0", "lr_group0",
        "learning_rate_0", "base_lr")  # fmt: skip
@@ -62,6 +63,7 @@ SCORES: dict[str, Mode] = dict.fromkeys(_UP.split(), "max")
 SCORES.update(dict.fromkeys(_DOWN.split(), "min"))
 _SCORE_RANK = {name: rank for rank, name in enumerate(SCORES)}
 
+_TEST = re.compile(r"^test_(.+)$|^(.+)_test$")
 _SIDES = re.compile(r"^(?:eval|val|valid|validation|dev|evaluation|metrics?)_(.+)$")
 _SIDE_ENDS = re.compile(r"^(.+)_(?:eval|val|valid|validation|dev)$")
 _NAMED_EVAL = re.compile(r"^(?:eval|val|valid|validation)_.+_loss$")
@@ -70,7 +72,7 @@ _NOT_WORDS = re.compile(r"[^a-z0-9]+")
 _CLOCKS = re.compile(
     r"runtime|per_second|per_sec|_time$|^time|^wall|timestamp|elapsed|flos$|throughput|^_step$"
     r"|global_step$|^step$|^iter|_iter$|memory|percentage|num_tokens|num_input_tokens|^eta"
-    r"|jit_compilation|tokens_seen|^gpu_|^peak_"
+    r"|jit_compilation|tokens_seen|^gpu_|^peak_|^hp_metric$|total_steps$|^remaining"
 )
 
 
@@ -88,22 +90,27 @@ def kind_of(name: str) -> tuple[Kind, int] | None:
         return "lr", len(_LR)
     score = score_of(word)
     if score is not None:
-        return "score", _SCORE_RANK[score]
+        return "score", _SCORE_RANK[score] + (1000 if _TEST.match(word) else 0)
     return None
 
 
 def score_of(word: str) -> str | None:
     """The score that a plain name means on held-out data; None: no known one, or no such side."""
-    match = _SIDES.match(word) or _SIDE_ENDS.match(word)
+    match = _SIDES.match(word) or _SIDE_ENDS.match(word) or _TEST.match(word)
     if match is None:
         return None
-    base = re.sub(r"^epoch_|_epoch$", "", match.group(1))
+    base = re.sub(r"^epoch_|_epoch$", "", match.group(1) or match.group(2))
     return base if base in SCORES else None
 
 
 def is_named_eval_loss(name: str) -> bool:
     """Whether it is the loss on one of several validation sets ("eval_squad_loss")."""
     return plain(name) not in _KINDS and _NAMED_EVAL.match(plain(name)) is not None
+
+
+def is_test(name: str) -> bool:
+    """Whether it is of data called "test", which stands in for validation where none is."""
+    return plain(name).startswith("test_") or "_test" in plain(name)
 
 
 def is_clock(name: str) -> bool:

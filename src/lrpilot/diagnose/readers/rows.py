@@ -1,0 +1,193 @@
+"""Logs of rows: one row a step or an epoch, some cells empty. CSV, JSON Lines, W&B's histories."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrpilot.diagnose.readers.bounded import MOST_NAMES, MOST_VALUES, number
+from lrpilot.diagnose.readers.collect import Collector
+from lrpilot.diagnose.readers.names import plain
+from lrpilot.errors import InputError
+
+Floats = NDArray[np.float64]
+
+# What a column of optimizer steps is called, the surest first.
+STEPS = ("train_global_step", "trainer_global_step", "global_step", "optimizer_step", "step",
+         "steps", "current_steps", "num_updates", "update", "updates", "iteration", "iterations",
+         "iter", "n_iter", "global_iter", "batch", "step_number", "_step")  # fmt: skip
+EPOCHS = ("epoch", "epochs", "train_epoch", "current_epoch")
+# What a text column says of a row's side.
+SIDES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+         "eval": "eval", "evaluation": "eval", "test": "test", "dev": "dev"}  # fmt: skip
+_NO_STEPS = (
+    "Steps are epochs here, for the log does not tell how many optimizer steps an epoch has."
+)
+_LOG_CALLS = (
+    "Steps are W&B's count of log calls here, for no column tells optimizer steps; log"
+    " train/global_step to have them."
+)
+_NESTED = 4  # levels of a row that are flattened
+
+
+def is_step(name: str) -> bool:
+    """Whether a column counts optimizer steps."""
+    return name == "_step" or plain(name) in STEPS
+
+
+def is_epoch(name: str) -> bool:
+    """Whether a column counts epochs."""
+    return plain(name) in EPOCHS
+
+
+class Rows:
+    """Rows as they come; what the steps are is settled at the end, when all of them are seen."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, array[int]] = {}
+        self._values: dict[str, array[float]] = {}
+        self._count = 0
+        self._left = MOST_VALUES
+        self._names_left_out = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def next_row(self) -> None:
+        """Begin a row."""
+        self._count += 1
+
+    def cell(self, name: str, value: float) -> None:
+        """A number in the present row.
+
+        Raises:
+            InputError: More values than one run may have.
+        """
+        rows = self._rows.get(name)
+        if rows is None:
+            if len(self._rows) >= MOST_NAMES:
+                self._names_left_out += 1
+                return
+            rows = self._rows[name] = array("q")
+            self._values[name] = array("d")
+        self._left -= 1
+        if self._left < 0:
+            raise InputError(
+                f"more than {MOST_VALUES:,} values in one run: give a log with fewer series"
+            )
+        rows.append(self._count - 1)
+        self._values[name].append(value)
+
+    def row(self, data: Mapping[str, Any]) -> None:
+        """A whole row; nested objects are flattened with "/", what is no number is skipped."""
+        self.next_row()
+        self._flat(data, "", 0)
+
+    def _flat(self, data: Mapping[str, Any], prefix: str, depth: int) -> None:
+        for key, raw in data.items():
+            if isinstance(raw, dict):
+                if depth < _NESTED:
+                    self._flat(raw, f"{prefix}{key}/", depth + 1)
+                continue
+            value = number(raw)
+            if value is not None:
+                self.cell(f"{prefix}{key}", value)
+
+    def has(self, name: str) -> bool:
+        """Whether a column of that name has values."""
+        return name in self._rows
+
+    @property
+    def names(self) -> list[str]:
+        """Columns with at least one number."""
+        return list(self._rows)
+
+    def collect(
+        self, *, steps_per_epoch: int | None = None, first_step: int = 0
+    ) -> tuple[Collector, tuple[str, ...]]:
+        """Everything by optimizer step.
+
+        Args:
+            steps_per_epoch: Optimizer steps of an epoch, for logs that count epochs only.
+            first_step: Added to every step: 1 where the log counts from nought.
+
+        Raises:
+            InputError: No column of steps or epochs has a number.
+        """
+        steps, said, counter = self._steps(steps_per_epoch)
+        collected = Collector()
+        for name in list(self._rows):
+            rows = np.frombuffer(self._rows[name], dtype=np.int64)
+            values = np.frombuffer(self._values[name], dtype=np.float64)
+            if name != counter:
+                collected.put(name, steps[rows] + first_step, values)
+        if self._names_left_out:
+            said = (*said, f"Only the first {MOST_NAMES:,} columns were read.")
+        return collected, said
+
+    def _steps(self, steps_per_epoch: int | None) -> tuple[Floats, tuple[str, ...], str | None]:
+        """The step of each row, what is to be said, and the column that was used up."""
+        step_name = next(
+            (n for want in STEPS for n in self._rows if n == want or plain(n) == want), None
+        )
+        epoch_name = next((n for n in self._rows if is_epoch(n)), None)
+        epoch = self._column(epoch_name)
+        step = self._column(step_name)
+        if step is not None:
+            steps, said = _continuous(_filled(step), epoch)
+            if step_name == "_step":
+                said = (*said, _LOG_CALLS)
+            return steps, said, step_name
+        if epoch is None:
+            raise InputError("no column of steps or epochs has a number in it")
+        return (*_from_epochs(_filled(epoch), steps_per_epoch), None)
+
+    def _column(self, name: str | None) -> Floats | None:
+        if name is None:
+            return None
+        column = np.full(self._count, np.nan)
+        column[np.frombuffer(self._rows[name], dtype=np.int64)] = np.frombuffer(self._values[name])
+        return column
+
+
+def _filled(column: Floats) -> Floats:
+    """A row without a number belongs to the one before it."""
+    last = np.maximum.accumulate(np.where(np.isnan(column), -1, np.arange(column.size)))
+    return np.where(last >= 0, column[last], np.nan)
+
+
+def _continuous(step: Floats, epoch: Floats | None) -> tuple[Floats, tuple[str, ...]]:
+    """Steps that start anew with each epoch, made continuous."""
+    with np.errstate(invalid="ignore"):
+        back = np.flatnonzero(np.diff(step) < 0)
+    if not back.size or epoch is None:
+        return step, ()
+    whole = _filled(epoch)
+    known = np.isfinite(whole) & np.isfinite(step)
+    if not known.any() or (whole[known] != np.floor(whole[known])).any():
+        return step, ()
+    if not (whole[back + 1] > whole[back]).all():
+        return step, ()
+    each = float(step[known].max()) + (1.0 if step[known].min() == 0 else 0.0)
+    said = f"Steps start anew with each epoch; they were put behind each other, {each:g} an epoch."
+    return step + (whole - whole[known].min()) * each, (said,)
+
+
+def _from_epochs(epoch: Floats, steps_per_epoch: int | None) -> tuple[Floats, tuple[str, ...]]:
+    """Steps from epochs: the first epoch ends at one epoch's steps, however it is numbered."""
+    known = epoch[np.isfinite(epoch)]
+    if known.size == 0:
+        return epoch, ()
+    if (known != np.floor(known)).any():
+        if steps_per_epoch:
+            return np.round(epoch * steps_per_epoch), ()
+        rows = np.arange(1.0, epoch.size + 1)
+        return rows, ("Steps are the log's rows here, for it tells no optimizer steps.",)
+    done = epoch + 1 if known.min() == 0 else epoch
+    if steps_per_epoch:
+        return done * steps_per_epoch, ()
+    return done, (_NO_STEPS,)
