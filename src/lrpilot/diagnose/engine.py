@@ -44,7 +44,7 @@ def diagnose(
     findings: list[Finding] = []
     passed: list[str] = []
     unjudged: list[Unjudged] = []
-    for rule, answer in [(r, r.check(history, alpha=a)) for r, a in _shares(rules, alpha)]:
+    for rule, answer in _answers(history, rules, alpha):
         if isinstance(answer, Finding):
             findings.append(answer)
         elif isinstance(answer, Unjudged):
@@ -62,7 +62,16 @@ def diagnose(
     )
 
 
-def _shares(rules: Sequence[Rule], alpha: float) -> list[tuple[Rule, float]]:
-    """Each rule with its part of alpha (Bonferroni, by weight)."""
-    total = sum(rule.weight for rule in rules if rule.statistical)
-    return [(r, alpha * r.weight / total if r.statistical else alpha) for r in rules]
+def _answers(
+    history: History, rules: Sequence[Rule], alpha: float
+) -> list[tuple[Rule, Finding | Unjudged | None]]:
+    """What each rule says at its part of alpha (Bonferroni, by weight).
+
+    A rule that cannot judge this input gives its part to the others: whether it can depends on
+    what was logged, not on the noise in it.
+    """
+    first = {rule.id: rule.check(history, alpha=alpha) for rule in rules}
+    tested = [r for r in rules if r.statistical and not isinstance(first[r.id], Unjudged)]
+    total = sum(rule.weight for rule in tested)
+    again = {r.id: r.check(history, alpha=alpha * r.weight / total) for r in tested}
+    return [(rule, (first | again)[rule.id]) for rule in rules]

@@ -1,14 +1,16 @@
 """Whether a noisy series rose after its best: a test that has looked at every place of the best.
 
-A peer that starts its test at the smallest value of the very series that it tests cries wolf: the
-smallest of many noisy values is low by luck. Here every split of the series is a contrast, a mean
-of later values minus a mean of earlier ones; all of them are tried, and the largest is compared
-with the largest that noise alone makes of a flat series of the same length. A flat series is the
-least favourable of all that never rise: each falling step can only make a contrast smaller.
+A test that starts at the smallest value of the very series that it tests cries wolf: the smallest
+of many noisy values is low by luck. Here every place of the best is a contrast, "flat, then rising
+to the end"; all of them are tried, and the largest, over the noise, is compared with the largest
+that noise alone makes of a flat series of the same length. A flat series is the least favourable of
+all that never rise: every weight before the best is lighter than those after it, so a falling step
+can only make a contrast smaller, and a bend can only make the noise look larger.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-LEAST = 4  # closed form: with fewer values no second difference is free of the step that is tested
-_BINS = 40  # assumed: longer series are averaged to so many values first
-_RUNS = 10_000  # simulated null series; 2% is then known to 0.14%
+LEAST = 5  # closed form: fewer values have no two second differences in their later half
+_MOST = 64  # assumed: longer series are averaged to at most so many values first
+_RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
 _SEED = 20_261_124
+_FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
+_LATE = 0.65  # assumed: the share of a longer series that a parabola is fitted to
+_BACK = (2, 4, 8)  # assumed: how many values before the best a contrast may rest on; and all
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Rise:
     Attributes:
         p: Chance that a series that never rises shows such a rise somewhere by noise.
         best: Index of the last value before the rise.
-        low, high: Levels (means of values) before and after.
+        low, high: Levels (means of a few values) at the best and at the end.
         sd: Standard deviation of one value's noise.
     """
 
@@ -56,62 +61,84 @@ def find_rise(values: Array) -> Rise | None:
     """
     if values.size < LEAST:
         return None
-    edges = np.linspace(0, values.size, min(values.size, _BINS) + 1).round().astype(int)
-    means = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
-    contrasts, spans = rise_contrasts(means.size)
-    sd = noise_sd(means)
-    sizes = contrasts @ means
+    width = math.ceil(values.size / _MOST)
+    extra = values.size % width
+    means = values[extra:].reshape(-1, width).mean(axis=1)
+    n = means.size
+    weights, turns = rise_contrasts(n)
+    sizes = weights @ means
     at = int(sizes.argmax())
-    start, stop, tail = spans[at]
-    low = float(means[start:stop].mean())
-    high = float(means[means.size - tail :].mean())
-    scale = max(sd, 1e-12 * float(np.abs(means).max()))
-    null = _null(means.size)
-    beyond = null.size - int(np.searchsorted(null, sizes[at] / scale, side="left"))
-    p = (beyond + 1.0) / (null.size + 1.0)
-    width = values.size / means.size
-    return Rise(p, int(edges[stop]) - 1, low, high, sd * width**0.5)
+    sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()))
+    null = _null(n)
+    beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
+    turn = turns[at]
+    few = max(1, min(3, (n - 1 - turn) // 3))
+    low = float(means[max(0, turn - 1) : turn + 2].mean()) if n > _FEW else float(means[turn])
+    return Rise(
+        p=(beyond + 1.0) / (null.size + 1.0),
+        best=extra + (turn + 1) * width - 1,
+        low=low,
+        high=float(means[-few:].mean()),
+        sd=sd * math.sqrt(width),
+    )
+
+
+@lru_cache(maxsize=128)
+def rise_contrasts(n: int) -> tuple[Array, tuple[int, ...]]:
+    """Every "flat, then rising in a straight line to the end", with a mean of zero and unit norm.
+
+    Returns:
+        Weights, shape (contrasts, n), never falling where they are not zero; and for each row the
+        index where its rise begins.
+    """
+    rows, turns = [], []
+    for turn in range(1, n - 1):
+        ramp = np.maximum(0.0, np.arange(n) - turn)
+        for start in {0, *(max(0, turn - back) for back in _BACK)}:
+            row = np.where(np.arange(n) < start, 0.0, ramp - ramp[start:].mean())
+            rows.append(row / np.linalg.norm(row))
+            turns.append(turn)
+    return np.array(rows), tuple(turns)
+
+
+def noise_of(series: Array) -> Array:
+    """Noise of one value around a smooth trend, shape (runs, n) to (runs,), n >= 5.
+
+    Up to ten values: from second differences, which are free of a straight trend and have six
+    times the variance of one value; of the last half or the last four fifths of them, whichever is
+    smaller, since the first descent bends. More: from what a parabola through the last 65% leaves
+    over, times the square root of (1 + r) / (1 - r) where neighbours correlate by r > 0.
+
+    Source:
+        Von Neumann's successive differences, taken twice; the variance of a mean of an
+        autoregressive series of order one, as in any textbook.
+    """
+    n = series.shape[1]
+    if n <= _FEW:
+        squares = np.diff(series, n=2, axis=1) ** 2
+        lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
+        return np.min([np.sqrt(squares[:, -k:].mean(axis=1) / 6.0) for k in lasts], axis=0)
+    last = math.ceil(_LATE * n)
+    basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, last), 3))
+    late = series[:, -last:]
+    rest = late - (late @ basis) @ basis.T
+    squares = (rest**2).sum(axis=1)
+    tiny = np.finfo(np.float64).tiny
+    r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, tiny)
+    r = np.clip(r, 0.0, 0.9)
+    return np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
 
 
 def noise_sd(values: Array) -> float:
-    """Noise of one value around a smooth trend, from second differences, shape (n,), n >= 3.
-
-    A second difference is free of any straight trend and has six times the variance of one value;
-    a bend makes it larger, so a bend is taken for noise rather than noise for a rise.
-
-    Source:
-        Von Neumann's successive differences, taken twice.
-    """
+    """Noise of one value around its trend, from all second differences, shape (n,), n >= 3."""
     second = np.diff(values, n=2)
     return float(np.sqrt((second**2).mean() / 6.0))
 
 
-@lru_cache(maxsize=64)
-def rise_contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
-    """Every contrast of the last values with an earlier window, scaled to unit noise.
-
-    Returns:
-        Weights, shape (contrasts, n), and for each row (start, stop, tail): the mean of the last
-        `tail` values minus the mean of those from `start` to `stop`.
-    """
-    sizes = [k for k in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if k < n]
-    rows, spans = [], []
-    for tail in sizes:
-        for width in sizes:
-            for start in range(n - tail - width + 1):
-                row = np.zeros(n)
-                row[start : start + width] = -1.0 / width
-                row[n - tail :] = 1.0 / tail
-                rows.append(row / np.sqrt(1.0 / width + 1.0 / tail))
-                spans.append((start, start + width, tail))
-    return np.array(rows), tuple(spans)
-
-
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _null(n: int) -> Array:
-    """The largest contrast of flat, noisy series of n values, sorted, shape (runs,)."""
+    """The largest contrast of flat, noisy series of n values over their noise, sorted."""
     noise = np.random.default_rng(_SEED + n).standard_normal((_RUNS, n))
-    sd = np.sqrt((np.diff(noise, n=2, axis=1) ** 2).mean(axis=1) / 6.0)
-    contrasts = rise_contrasts(n)[0]
-    largest = np.concatenate([(part @ contrasts.T).max(axis=1) for part in np.split(noise, 20)])
-    return np.sort(largest / sd)
+    weights = rise_contrasts(n)[0]
+    largest = [(part @ weights.T).max(axis=1) / noise_of(part) for part in np.split(noise, 20)]
+    return np.sort(np.concatenate(largest))

@@ -58,6 +58,6 @@ RULE = BasicRule(
     " their best",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.1,
     shows="eval_loss",
 )

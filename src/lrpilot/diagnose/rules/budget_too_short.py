@@ -50,6 +50,6 @@ RULE = BasicRule(
     source="article: a lower rate is slower; arXiv 2310.07831 (anneal to zero)",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="train_loss",
 )

@@ -58,4 +58,5 @@ RULE = BasicRule(
     " (LoRA learns less and forgets less)",
     look=_look,
     statistical=True,
+    weight=1.0,
 )

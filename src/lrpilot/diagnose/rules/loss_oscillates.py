@@ -42,6 +42,6 @@ RULE = BasicRule(
     " fifth of the epochs)",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="eval_loss",
 )

@@ -65,5 +65,6 @@ RULE = BasicRule(
     " (fabric/utilities/spike.py); https://github.com/stas00/ml-engineering/issues/32",
     look=_look,
     statistical=True,
+    weight=0.05,
     shows="train_loss",
 )

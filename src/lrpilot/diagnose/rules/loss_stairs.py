@@ -64,6 +64,6 @@ RULE = BasicRule(
     " https://github.com/OpenGVLab/InternVL/issues/175",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="train_loss",
 )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import numpy as np
+
 from lrpilot.diagnose.advice import band, lower
 from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.rule import BasicRule, Seen
@@ -21,10 +26,21 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         return "at least five finite losses"
     for share in _PREFIXES:
         part = loss.values[: round(share * len(loss))]
-        rise = find_rise(part) if part.size >= LEAST else None
+        rise = _log_rise(part) if part.size >= LEAST else None
         if rise is not None and _is_storm(rise, loss, share, alpha / len(_PREFIXES)):
             return _seen(run, loss, rise, part.size)
     return _never_learned(run)
+
+
+def _log_rise(values: np.ndarray) -> Rise | None:
+    """The rise of positive losses is tested on their logarithm: a storm's noise grows with it."""
+    if not (values > 0).all():
+        return find_rise(values)
+    rise = find_rise(np.log(values))
+    if rise is None:
+        return None
+    low, high = math.exp(rise.low), math.exp(rise.high)
+    return replace(rise, low=low, high=high, sd=rise.sd * low)
 
 
 def _is_storm(rise: Rise, loss: Series, share: float, alpha: float) -> bool:
@@ -82,5 +98,6 @@ RULE = BasicRule(
     " (loss twice its minimum)",
     look=_look,
     statistical=True,
+    weight=0.3,
     shows="train_loss",
 )

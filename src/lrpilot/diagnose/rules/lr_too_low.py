@@ -40,6 +40,6 @@ RULE = BasicRule(
     " (LoRA at 1e-6 learned nothing)",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="train_loss",
 )

@@ -71,6 +71,6 @@ RULE = BasicRule(
     " 2021, arXiv 1910.04209 (Adam needs it for its second moments)",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="train_loss",
 )

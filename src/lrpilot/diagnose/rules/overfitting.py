@@ -44,6 +44,6 @@ RULE = BasicRule(
     " https://github.com/huggingface/transformers/issues/22934",
     look=_look,
     statistical=True,
-    weight=8.0,
+    weight=9.0,
     shows="eval_loss",
 )

@@ -15,7 +15,7 @@ from lrpilot.diagnose.view import (
     planned_steps,
     schedule,
     total_steps,
-)  # fmt: skip
+)
 
 _OFF = 0.1  # assumed: a tenth of the run
 _ZERO = 0.01  # assumed: a hundredth of the peak trains nothing any more

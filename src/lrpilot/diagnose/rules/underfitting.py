@@ -47,6 +47,6 @@ RULE = BasicRule(
     source="article: a lower rate is slower; TheDeepChecker (overfit one batch first)",
     look=_look,
     statistical=True,
-    weight=0.5,
+    weight=0.05,
     shows="train_loss",
 )
