@@ -17,6 +17,7 @@ from lrpilot.diagnose.readers import (
     lightning,
     lrpilot,
     mlflow,
+    script,
     table,
     tensorboard,
     wandb,
@@ -40,6 +41,7 @@ FORMATS: tuple[Format, ...] = (
     table.FORMAT,
     config.JSON,
     config.YAML,
+    script.FORMAT,
 )
 _DEEPEST = 6  # levels of folders that are searched for runs
 _MOST_PLACES = 20_000  # files and folders that one search looks at

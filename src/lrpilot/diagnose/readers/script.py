@@ -1,0 +1,96 @@
+"""A Python training script, by its syntax tree: what it would train with. It is never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrpilot.diagnose.history import History
+from lrpilot.diagnose.readers.bounded import read_text
+from lrpilot.diagnose.readers.format import Format, Place
+from lrpilot.diagnose.readers.script_calls import Call, Script, call_of
+from lrpilot.diagnose.readers.script_hf import hf_plans
+from lrpilot.diagnose.readers.script_keras import keras_plans
+from lrpilot.diagnose.readers.script_torch import torch_plans
+from lrpilot.diagnose.readers.script_values import Names
+from lrpilot.errors import InputError
+
+_LARGEST = 1_000_000  # assumed: bytes
+_TRAINS = re.compile(
+    r"\b(?:TrainingArguments|(?:SFT|DPO|ORPO|KTO|CPO|GRPO|Reward|RLOO|OnlineDPO)Config"
+    r"|torch\.optim|optim\.\w+|configure_optimizers|get_scheduler)\s*\(?"
+    r"|from\s+torch\.optim\b|\.compile\s*\(|import\s+torch\.optim"
+)
+
+
+def _claims(place: Place) -> bool:
+    if place.path.suffix.lower() != ".py" or place.is_dir:
+        return False
+    text = place.text
+    if place.size > len(place.head):
+        try:
+            text = read_text(place.path, _LARGEST)
+        except (InputError, OSError):
+            return False
+    return bool(_TRAINS.search(text))
+
+
+def _read(place: Place) -> list[History]:
+    script = parse(read_text(place.path, _LARGEST), place.path)
+    for plans in (hf_plans, keras_plans, torch_plans):
+        found = plans(script)
+        if not found:
+            continue
+        several = len(found) > 1
+        return [
+            History(
+                where=f"{place.path}:{line}" if several else str(place.path),
+                format="script",
+                plan=plan,
+                unread=said,
+            )
+            for line, plan, said in found
+        ]
+    raise InputError(
+        f"{place.path} makes no TrainingArguments, optimizer or model.compile():"
+        " give the script that trains"
+    )
+
+
+def parse(text: str, path: Path) -> Script:
+    """The calls and the names of a script.
+
+    Raises:
+        InputError: It is no Python, or nested too deeply.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the script's own odd escapes
+            tree = ast.parse(text)
+        names = Names(tree)
+        return Script(tree, names, tuple(_calls(tree, names)))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        at = f", line {line}" if line else ""
+        reason = getattr(error, "msg", None) or error
+        raise InputError(f"{path}{at}: not Python ({reason}): give a script that runs") from error
+    except (RecursionError, MemoryError):
+        raise InputError(f"{path} is nested too deeply: give a training script") from None
+
+
+def _calls(tree: ast.Module, names: Names) -> Iterator[Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield call_of(node, names.dotted(node.func))
+
+
+FORMAT = Format(
+    name="script",
+    what="a Python training script (transformers, TRL, torch, Lightning, Keras)",
+    claims=_claims,
+    read=_read,
+    plan=True,
+)
