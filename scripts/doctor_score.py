@@ -1,0 +1,233 @@
+"""Score the doctor on the corpus: recall by mistake, precision by rule, false alarms.
+
+    python scripts/doctor_score.py            # print the tables
+    python scripts/doctor_score.py --write    # and put them into docs/doctor-evidence.md
+    python scripts/doctor_score.py --misses   # and every miss and false alarm, one a line
+
+Each history is judged twice: from the log alone, as other doctors see it, and with the plan
+beside it. A finding counts as right if its rule is in a `must` group or in `may` of that history.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lrpilot.diagnose import Diagnosis, Group, History, diagnose
+from lrpilot.diagnose.readers import read
+from lrpilot.diagnose.readers.plans import join, make_plan
+
+ROOT = Path(__file__).parent.parent
+CORPUS, LABELS = ROOT / "results" / "doctor" / "corpus", ROOT / "results" / "doctor" / "labels.json"
+DOCUMENT = ROOT / "docs" / "doctor-evidence.md"
+ARTICLE = ("lr-too-high", "no-validation", "no-schedule")
+# What rules of ours that the labels do not know may mean in the labels' words.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "loss-oscillates": ("lr-too-high", "loss-spikes"),
+    "lr-above-band": ("lr-too-high", "optimizer-rate", "lora-rate"),
+    "lr-below-band": ("lr-too-low", "optimizer-rate", "lora-rate"),
+    "nothing-trains": ("lr-too-low", "underfitting", "frozen-parameters"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One finding of any doctor: the labels' words that it may mean, and how loud it is."""
+
+    means: tuple[str, ...]
+    level: str
+    name: str
+
+    @property
+    def loud(self) -> bool:
+        """Whether it is more than a remark."""
+        return self.level in ("warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one history's findings compare with its label."""
+
+    name: str
+    mistake: str
+    groups: int
+    hit: int
+    missed: tuple[str, ...]
+    wrong: tuple[Said, ...]
+    right: tuple[Said, ...]
+
+
+def labels() -> dict[str, dict[str, Any]]:
+    """The labels of the histories that are there."""
+    found = json.loads(LABELS.read_text(encoding="utf-8"))
+    return {k: v for k, v in found.items() if (CORPUS / k / "plan.json").exists()}
+
+
+def history(name: str, *, with_plan: bool) -> History:
+    """One history of the corpus, read by the doctor's own reader."""
+    (found,) = read(CORPUS / name / "trainer_state.json")
+    if not with_plan:
+        return found
+    data = json.loads((CORPUS / name / "plan.json").read_text(encoding="utf-8"))
+    groups = tuple(Group(**group) for group in data.pop("groups", ()))
+    plan = make_plan({**data.pop("facts"), **data, "groups": groups or None})
+    return replace(found, plan=join(plan, found.plan))
+
+
+def said(diagnosis: Diagnosis) -> list[Said]:
+    """Our own findings in the labels' words."""
+    return [Said(NAMES.get(f.rule, (f.rule,)), f.severity, f.rule) for f in diagnosis.findings]
+
+
+def judge(
+    name: str, label: Mapping[str, Any], found: Sequence[Said], *, with_plan: bool
+) -> Verdict:
+    """Compare findings with a label."""
+    must: list[list[str]] = label["must" if with_plan else "must_log_only"]
+    allowed = {rule for group in label["must"] for rule in group} | set(label["may"])
+    meant = {word for s in found for word in s.means}
+    missed = tuple("|".join(group) for group in must if not meant & set(group))
+    right = tuple(s for s in found if allowed & set(s.means))
+    wrong = tuple(s for s in found if not allowed & set(s.means))
+    return Verdict(name, label["mistake"], len(must), len(must) - len(missed), missed, wrong, right)
+
+
+def ours(*, with_plan: bool) -> list[Verdict]:
+    """The whole corpus, judged by lrpilot."""
+    return [
+        judge(name, label, said(diagnose(history(name, with_plan=with_plan))), with_plan=with_plan)
+        for name, label in labels().items()
+    ]
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a share (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    p, shrink = hits / n, 1 + z * z / n
+    middle = (p + z * z / (2 * n)) / shrink
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / shrink
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(hits: int, n: int) -> str:
+    """A share with its interval."""
+    if n == 0:
+        return "-"
+    low, high = wilson(hits, n)
+    return f"{hits}/{n} = {100 * hits / n:.0f}% ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def row(cells: Iterable[str]) -> str:
+    """One line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head(cells: Sequence[str]) -> list[str]:
+    """The first two lines of a Markdown table."""
+    return [row(cells), row(["---"] * len(cells))]
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """The figures that the side-by-side table shows, for one doctor."""
+    fine = [v for v in verdicts if v.mistake == "healthy"]
+    wrong = sum(s.loud for v in verdicts for s in v.wrong)
+    right = sum(s.loud for v in verdicts for s in v.right)
+    article = [v for v in verdicts if v.mistake in ARTICLE]
+    return {
+        "recall, all mistakes": share(
+            sum(v.hit for v in verdicts), sum(v.groups for v in verdicts)
+        ),
+        "recall, the article's three": share(
+            sum(v.hit for v in article), sum(v.groups for v in article)
+        ),
+        "precision of warnings and errors": share(right, right + wrong),
+        "healthy runs with a false warning or error": share(
+            sum(any(s.loud for s in v.wrong) for v in fine), len(fine)
+        ),
+        "healthy runs with any false remark": share(sum(bool(v.wrong) for v in fine), len(fine)),
+    }
+
+
+def by_mistake(views: Mapping[str, Sequence[Verdict]]) -> list[str]:
+    """Recall of each mistake, a column for each view."""
+    lines = head(["mistake", "histories", *(f"found, {name}" for name in views)])
+    for mistake in sorted({v.mistake for vs in views.values() for v in vs} - {"healthy"}):
+        cells, n = [], 0
+        for verdicts in views.values():
+            these = [v for v in verdicts if v.mistake == mistake]
+            n = len(these)
+            asked = sum(v.groups for v in these)
+            cells.append(f"{sum(v.hit for v in these)}/{asked}" if asked else "needs the plan")
+        lines.append(row([mistake, str(n), *cells]))
+    return lines
+
+
+def by_rule(verdicts: Sequence[Verdict]) -> list[str]:
+    """Precision of each rule."""
+    right = Counter(s.name for v in verdicts for s in v.right)
+    wrong = Counter(s.name for v in verdicts for s in v.wrong)
+    where: dict[str, set[str]] = defaultdict(set)
+    for v in verdicts:
+        for s in v.wrong:
+            where[s.name].add(v.mistake)
+    lines = head(["rule", "right", "wrong", "wrong in"])
+    lines += [
+        row([rule, str(right[rule]), str(wrong[rule]), ", ".join(sorted(where[rule]))])
+        for rule in sorted({*right, *wrong})
+    ]
+    return lines
+
+
+def write_between(marker: str, text: str, document: Path = DOCUMENT) -> None:
+    """Put text between `<!-- marker: begin -->` and `<!-- marker: end -->` of the document."""
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    before, rest = document.read_text(encoding="utf-8").split(begin)
+    document.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def main() -> None:
+    """Print, and write if asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write into {DOCUMENT.name}")
+    parser.add_argument("--misses", action="store_true", help="print every miss and false alarm")
+    args = parser.parse_args()
+    views = {"log and plan": ours(with_plan=True), "log alone": ours(with_plan=False)}
+    sums = {name: summary(verdicts) for name, verdicts in views.items()}
+    count = len(views["log alone"])
+    healthy = sum(v.mistake == "healthy" for v in views["log alone"])
+    lines = [
+        f"{count} histories, {healthy} of them healthy. `python scripts/doctor_score.py --write`",
+        "",
+    ]
+    lines += head(["", *sums])
+    lines += [row([key, *(s[key] for s in sums.values())]) for key in sums["log alone"]]
+    lines += [
+        "",
+        *by_mistake(views),
+        "",
+        'Each rule, with log and plan; "right" holds true side effects too:',
+        "",
+    ]
+    lines += by_rule(views["log and plan"])
+    text = "\n".join(lines)
+    print(text)
+    if args.misses:
+        for view, verdicts in views.items():
+            for v in verdicts:
+                for missed in v.missed:
+                    print(f"MISS  [{view}] {v.name}: {missed}")
+                for s in v.wrong:
+                    print(f"FALSE [{view}] {v.name}: {s.name} ({s.level})")
+    if args.write:
+        write_between("score", text)
+
+
+if __name__ == "__main__":
+    main()
