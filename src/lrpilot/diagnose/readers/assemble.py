@@ -15,6 +15,7 @@ from lrpilot.diagnose.readers.names import (
     is_clock,
     is_named_eval_loss,
     is_test,
+    is_train_score,
     kind_of,
     plain,
     score_of,
@@ -106,7 +107,7 @@ def _sentences(
     if rates:
         said.append(
             f"Of several learning rates {taken['lr']!r} is judged, the first;"
-            f" {_list(rates)} stand aside."
+            f" set aside: {_list(rates)}."
         )
     tests = [n for n in (taken.get("eval_loss"), score_name) if n and is_test(n)]
     if tests:
@@ -115,11 +116,12 @@ def _sentences(
     if evals:
         said.append(
             f"Of several validation sets {taken.get('eval_loss')!r} is judged;"
-            f" {_list(evals)} stand aside."
+            f" set aside: {_list(evals)}."
         )
     unknown = [
         n for n in series
-        if n not in used and kind_of(n) is None and not is_clock(n) and n not in evals
+        if n not in used and kind_of(n) is None and n not in evals
+        and not is_clock(n) and not is_train_score(n)
     ]  # fmt: skip
     if unknown:
         said.append(f"Not judged, for whether up or down is better is not known: {_list(unknown)}.")

@@ -65,17 +65,19 @@ def _read(place: Place) -> list[History]:
 
 def _history(state: Path, where: str, folder: Path, checkpoints: tuple[int, ...] | None) -> History:
     collected, stream = Collector(), ArrayStream(state, "log_history")
-    ended = False
+    ends: list[float] = []
     for entry in stream:
         step = number(entry.get("step")) if isinstance(entry, dict) else None
         if step is None:
             continue
-        ended = ended or "train_runtime" in entry
+        if "train_runtime" in entry:
+            ends.append(step)
         for name, raw in entry.items():
             value = number(raw)
             if name != "step" and value is not None and name not in _AT_END:
                 collected.add(name, step, value)
-    facts, unread = facts_beside(folder, state.parent)
+    latest = [folder / f"checkpoint-{step}" for step in (checkpoints or ())[-1:]]
+    facts, unread = facts_beside(folder, state.parent, *latest)
     if stream.truncated:
         unread = (*unread, f"{state.name} breaks off; what stands before the break was read.")
     if not collected.names:
@@ -89,10 +91,16 @@ def _history(state: Path, where: str, folder: Path, checkpoints: tuple[int, ...]
     plan = join(facts, _state_plan(stream.rest))
     draft = assemble(
         where, "hf-trainer", collected, plan=plan, unread=unread, checkpoints=checkpoints,
-        best_checkpoint=_best(stream.rest), finished=_finished(stream.rest, ended),
+        best_checkpoint=_best(stream.rest), finished=_finished(stream.rest, bool(ends)),
         not_a_loss="loss" if reinforced else None,
     )  # fmt: skip
-    return _complete(draft, stream.rest)
+    return _complete(replace(draft, resumes=_resumes(draft, ends)), stream.rest)
+
+
+def _resumes(draft: History, ends: list[float]) -> tuple[int, ...]:
+    """A run that ended and has later steps was taken up again."""
+    last = draft.train_loss.steps[-1] if draft.train_loss is not None else 0.0
+    return tuple(sorted({*draft.resumes, *(int(step) for step in ends if step < last)}))
 
 
 def _state_plan(state: Mapping[str, Any]) -> Plan:
@@ -136,6 +144,9 @@ def _complete(history: History, state: Mapping[str, Any]) -> History:
     if plan.metric is None:
         values |= _chosen_by(series, number(state.get("best_metric")), _best(state))
     values["eval_examples"] = _evaluated(history.others)
+    seen = history.eval_loss or history.score
+    if plan.eval_every_steps is None and seen is not None and len(seen) > 2:
+        values["eval_every_steps"] = int(np.median(np.diff(seen.steps)))
     return replace(history, plan=join(plan, make_plan(values)))
 
 

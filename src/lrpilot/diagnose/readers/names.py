@@ -103,6 +103,11 @@ def score_of(word: str) -> str | None:
     return base if base in SCORES else None
 
 
+def is_train_score(name: str) -> bool:
+    """Whether it is a known score, of the training data or of data that the name does not tell."""
+    return re.sub(r"^(?:train_|epoch_)+|_(?:step|epoch|train)$", "", plain(name)) in SCORES
+
+
 def is_named_eval_loss(name: str) -> bool:
     """Whether it is the loss on one of several validation sets ("eval_squad_loss")."""
     return plain(name) not in _KINDS and _NAMED_EVAL.match(plain(name)) is not None

@@ -47,9 +47,10 @@ class Names:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 self._class(node)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                if node.name != "__init__":
-                    self._parameters(node, node.name)
+            elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            elif node.name != "__init__":
+                self._parameters(node, node.name)
 
     # -- gathering --------------------------------------------------------------------------
 
