@@ -29,6 +29,12 @@ def band(run: History) -> Recommendation | None:
     return _recommend(replace(run.plan.facts, planned_lr=None))
 
 
+def above_band(run: History) -> bool:
+    """Whether the rate lies above the recommended band; False where there is none."""
+    used, found = peak_lr(run), band(run)
+    return used is not None and found is not None and used > found.high
+
+
 def lower(run: History, *, times: float = 10.0) -> Advice | None:
     """A rate for a run whose rate was too high: in the band, and below what failed."""
     used = peak_lr(run)

@@ -117,7 +117,9 @@ def noise_of(series: Array) -> Array:
     if n <= _FEW:
         squares = np.diff(series, n=2, axis=1) ** 2
         lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
-        return np.min([np.sqrt(squares[:, -k:].mean(axis=1) / 6.0) for k in lasts], axis=0)
+        return np.asarray(
+            np.min([np.sqrt(squares[:, -k:].mean(axis=1) / 6.0) for k in lasts], axis=0)
+        )
     last = math.ceil(_LATE * n)
     basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, last), 3))
     late = series[:, -last:]
@@ -126,7 +128,7 @@ def noise_of(series: Array) -> Array:
     tiny = np.finfo(np.float64).tiny
     r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, tiny)
     r = np.clip(r, 0.0, 0.9)
-    return np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
+    return np.asarray(np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r)))
 
 
 def noise_sd(values: Array) -> float:

@@ -14,6 +14,7 @@ from lrpilot.diagnose.statistics import noise_sd
 Array = NDArray[np.float64]
 _MAD_TO_SD = 1.4826  # closed form: a normal's standard deviation over its median deviation
 _DEGREES_EACH = 0.51  # closed form: of one overlapping second difference (control/losses.py)
+_FAR = 8.0  # assumed: robust standard deviations of an outlier
 _START = 20  # assumed: one twentieth of the log is its start, five values at most
 
 
@@ -100,34 +101,33 @@ def chi_square_tail(x: float, degrees: float) -> float:
 
 
 def exceeds_jitter(values: Array, most: float) -> tuple[float, float]:
-    """Whether values jitter around a convex trend by more than `most` times their level.
+    """Whether values jitter around a convex trend by more than `most`.
 
     Only second differences that bend down count: a loss that falls ever more slowly bends up, and
     noise bends both ways.
 
     Returns:
-        The relative jitter, and the one-sided p-value of "not above `most`".
+        The jitter of one value, and the one-sided p-value of "not above `most`".
     """
-    level = float(np.median(np.abs(values)))
     second = np.diff(values, n=2)
-    down = np.minimum(second, 0.0)
-    if level == 0.0 or second.size < 3:
+    if most <= 0.0 or second.size < 3:
         return 0.0, 1.0
-    variance = 2.0 * float((down**2).mean()) / 6.0
+    variance = 2.0 * float((np.minimum(second, 0.0) ** 2).mean()) / 6.0
     degrees = 0.4 * _DEGREES_EACH * second.size  # half of the values, squares of them
-    ratio = variance / (most * level) ** 2
-    return math.sqrt(variance) / level, chi_square_tail(ratio * degrees, degrees)
+    return math.sqrt(variance), chi_square_tail(variance / most**2 * degrees, degrees)
 
 
 def outliers_up(values: Array, *, width: int = 15) -> tuple[Array, float, float]:
     """Residuals above a moving median.
 
     Returns:
-        Residuals, shape (n,); their robust standard deviation; the largest one downwards.
+        Residuals, shape (n,); their robust standard deviation; the largest one downwards that is
+        not beside one upwards.
     """
     half = min(width, max(3, values.size // 4)) // 2
     padded = np.pad(values, half, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    rest = values - np.median(windows, axis=1)
+    rest = np.asarray(values - np.median(windows, axis=1))
     sd = _MAD_TO_SD * float(np.median(np.abs(rest)))
-    return rest, sd, float(max(0.0, -rest.min()))
+    near = np.convolve(rest > _FAR * sd, np.ones(2 * half + 1), mode="same") > 0
+    return rest, sd, float(max(0.0, -rest[~near].min(initial=0.0)))

@@ -9,9 +9,9 @@ from lrpilot.diagnose.statistics import LEAST, Rise, find_rise
 from lrpilot.diagnose.trend import Progress, progress
 from lrpilot.diagnose.view import finite
 
-LEAST_RISE = 0.01  # assumed: less than 1% of the loss is not worth an alarm
+LEAST_RISE = 0.003  # assumed: less of the loss is not worth a word
 STORM = 0.2  # assumed: a training loss a fifth above its best has diverged
-_DROP = 0.05  # assumed: a loss that fell by less than 5% has learned next to nothing
+_DROP, _SURE = 0.02, 0.05  # assumed: a fall of 2% is next to nothing, if it is surely below 5%
 _ERRORS = 2.0  # closed form: two standard errors, 97.7% one-sided
 
 
@@ -51,27 +51,32 @@ def train_rose(run: History, alpha: float) -> bool:
 
 
 def no_progress(run: History) -> Progress | None:
-    """The course of a loss that surely fell by less than 5% of its start; None for any other.
+    """The course of a loss that surely fell by next to nothing; None for any other.
 
-    Neither may the validation loss have fallen, nor the score have risen.
+    No loss may have fallen by more than that, nor the score have risen.
     """
-    loss = finite(run.train_loss, least=5) or finite(run.eval_loss, least=5)
-    if loss is None or run.finished is False:
+    if run.finished is False:
         return None
-    seen = progress(loss.values)
-    if not _surely_flat(seen):
+    up = -1.0 if run.score_mode == "max" else 1.0
+    courses = [
+        progress(sign * found.values)
+        for series, sign in ((run.train_loss, 1.0), (run.eval_loss, 1.0), (run.score, up))
+        if (found := finite(series, least=5)) is not None
+    ]
+    if any(_gain(c) > _SURE and c.start - c.end > _ERRORS * c.error for c in courses):
         return None
-    for series, sign in ((run.eval_loss, 1.0), (run.score, -1.0)):
-        other = finite(series, least=5)
-        if other is not None and series is run.score and run.score_mode == "min":
-            sign = 1.0
-        if other is not None:
-            course = progress(sign * other.values)
-            if course.drop > _DROP and course.start - course.end > _ERRORS * course.error:
-                return None
-    return seen
+    losses = courses if run.score is None else courses[:-1]
+    return next((c for c in losses if _surely_flat(c)), None)
 
 
 def _surely_flat(seen: Progress) -> bool:
     won = seen.start - seen.end
-    return won + _ERRORS * seen.error < _DROP * abs(seen.start)
+    return seen.drop < _DROP and won + _ERRORS * seen.error < _SURE * abs(seen.start)
+
+
+def _gain(seen: Progress) -> float:
+    """What was won, as a share of the start; of a score below 1, of what can be won if more."""
+    scale = abs(seen.start)
+    if -1.0 <= seen.start < 0.0:
+        scale = max(scale, 1.0 - scale)
+    return (seen.start - seen.end) / scale if scale else 0.0

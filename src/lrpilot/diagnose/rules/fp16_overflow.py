@@ -25,12 +25,17 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     share = float(bad.mean())
     loss = run.train_loss
     sane = loss is None or bool(np.isfinite(loss.values).all())
-    if bad.sum() < 2 or share <= _SHARE or not sane:
+    if bad.sum() < 2 or share <= _SHARE or not sane or _is_end(bad):
         return None
     if run.plan.precision in ("fp32", "bf16"):
         return None  # not-finite says it
     said = f"the gradient norm is not finite at {int(bad.sum())} of {bad.size} logged steps"
     return _seen(run, said, share, norm.steps[bad])
+
+
+def _is_end(bad: np.ndarray) -> bool:
+    """Whether it was well at first and never again: that is not-finite."""
+    return not bad[0] and bool(bad[int(bad.argmax()) :].all())
 
 
 def _seen(run: History, said: str, share: float, steps: np.ndarray | None = None) -> Seen:

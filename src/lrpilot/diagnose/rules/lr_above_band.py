@@ -8,14 +8,14 @@ from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.view import peak_lr
 
 _NEEDS = "the rate, and the model (--model, --task, --method)"
-_UNSURE = 3.0  # assumed: a band that rests on little is widened by half a power of ten
+_UNSURE = 10.0  # assumed: where the very model is unknown, only a power of ten off is told
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
     used, found = peak_lr(run), band(run)
     if used is None or found is None or found.basis == "prior":
         return _NEEDS
-    edge = found.high * (_UNSURE if found.confidence == "low" else 1.0)
+    edge = found.high * (1.0 if found.basis in ("model", "family") else _UNSURE)
     if used <= edge:
         return None
     return Seen(
@@ -32,7 +32,7 @@ RULE = BasicRule(
     severity="warning",
     needs=_NEEDS,
     threshold="the upper end of recommend's 80% band, calibrated on families it had not seen"
-    " (measured: docs/recommend.md); three times it where confidence is low (assumed)",
+    " (measured: docs/recommend.md); ten times it where the model is not known (assumed)",
     remedy="take the recommended peak",
     source="lrpilot recommend: published recipes, docs/recommend.md",
     look=_look,

@@ -5,15 +5,18 @@ from __future__ import annotations
 from lrpilot.diagnose.advice import band, higher
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.storm import find_storm
 from lrpilot.diagnose.view import figure, finite, last_step, peak_lr
 from lrpilot.diagnose.worsening import no_progress
+
+_STORM = 0.05  # assumed: at such doubt of a storm it is not said that the rate is too low
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
     if finite(run.train_loss, least=5) is None and finite(run.eval_loss, least=5) is None:
         return "at least five finite losses"
     stuck, used, found = no_progress(run), peak_lr(run), band(run)
-    if stuck is None or stuck.start <= 0 or stuck.end > stuck.start + 2.0 * stuck.error:
+    if stuck is None or stuck.start <= 0 or find_storm(run, _STORM) is not None:
         return None
     if used is not None and found is not None and used > found.high:
         return None  # then it is too high, and says so
@@ -33,7 +36,8 @@ RULE = BasicRule(
     title="the rate is too low: no progress",
     severity="warning",
     needs="losses, five or more",
-    threshold="the loss fell by less than 5% of its start (assumed), with two standard errors",
+    threshold="the loss fell by less than 2% of its start, surely by less than 5% (assumed; two"
+    " standard errors)",
     remedy="ten times the rate; if that changes nothing, look whether labels match inputs and"
     " whether anything is trainable",
     source="article: lower is stable but slower; https://github.com/huggingface/diffusers/issues/6288"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from lrpilot.diagnose.advice import higher
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.storm import find_storm
 from lrpilot.diagnose.trend import progress
 from lrpilot.diagnose.view import figure, finite, is_classification, is_partial
 
 _LEFT = 0.7  # assumed: a classifier that keeps 70% of its starting loss has hardly learned
+_STORM = 0.05  # assumed: at such doubt of a storm it is left to lr-too-high
 _LEAST = 5
 
 
@@ -23,8 +25,8 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     course = progress(loss.values)
     if course.start <= 0 or course.end - 2.0 * course.error < _LEFT * course.start:
         return None
-    if course.end > course.start + 2.0 * course.error:
-        return None  # it rose: that is lr-too-high
+    if find_storm(run, _STORM) is not None:
+        return None
     evals = finite(run.eval_loss)
     beside = "" if evals is None else f" (validation {figure(float(evals.values[-1]))})"
     return Seen(

@@ -1,0 +1,87 @@
+"""Whether a loss rose far above where it had been, or started: the marks of too high a rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lrpilot.diagnose.advice import above_band
+from lrpilot.diagnose.history import History, Series
+from lrpilot.diagnose.hump import find_hump
+from lrpilot.diagnose.statistics import Array, Rise, find_rise
+from lrpilot.diagnose.trend import progress
+from lrpilot.diagnose.view import finite
+
+END, HUMP = 1.1, 1.5  # assumed: at the end a tenth, on the way half above the best level
+_OF_DESCENT = 0.25  # assumed: and a quarter of what had been won is lost
+_PREFIXES = (1.0, 0.75, 0.5)  # the end of the run, and two earlier places
+ABOVE_START = 1.03  # assumed: losses that fall from the first step on stay below their start
+_FOR_HUMP = 0.8  # assumed: its part of alpha, the commonest mark where a rate warms up and decays
+_OUTSIDE = 0.05  # assumed: the level of the same test where the rate is above its band already
+_TWICE = 2.0  # assumed: a validation at twice the first training loss, with training above it too
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """A loss that rose: the series, the rise, where it stops, and whether that is the end."""
+
+    loss: Series
+    rise: Rise
+    stop: int
+    to_the_end: bool
+
+
+def find_storm(run: History, alpha: float) -> Storm | None:
+    """The rise of the training loss (else the validation's) that noise does not explain."""
+    loss = finite(run.train_loss, least=5) or finite(run.eval_loss, least=5)
+    if loss is None:
+        return None
+    for share in _PREFIXES:
+        part = loss.values[: round(share * len(loss))]
+        rise = _on_logs(find_rise, part)
+        level = (1.0 - _FOR_HUMP) * alpha / len(_PREFIXES)
+        if rise is not None and rise.p <= level and _is_large(rise, loss, share):
+            return Storm(loss, rise, part.size, share == 1.0)
+    hump = _on_logs(find_hump, loss.values)
+    level = max(_OUTSIDE if above_band(run) else 0.0, _FOR_HUMP * alpha)
+    if hump is not None and hump.p <= level and hump.high >= ABOVE_START * abs(hump.low):
+        stop = min(len(loss), hump.best + 1 + max(2, len(loss) // 10))
+        return Storm(loss, hump, stop, False)
+    return _both_above(run)
+
+
+def _on_logs(test: Callable[[Array], Rise | None], values: Array) -> Rise | None:
+    """Positive losses are tested on their logarithm: a storm's noise grows with it."""
+    if not (values > 0).all():
+        return test(values)
+    rise = test(np.log(values))
+    if rise is None:
+        return None
+    low, high = math.exp(rise.low), math.exp(min(rise.high, 700.0))
+    return replace(rise, low=low, high=high, sd=rise.sd * low)
+
+
+def _is_large(rise: Rise, loss: Series, share: float) -> bool:
+    ratio = END if share == 1.0 else HUMP
+    won = progress(loss.values).start - rise.low
+    lost = rise.high - rise.low
+    return lost >= (ratio - 1.0) * abs(rise.low) and lost >= _OF_DESCENT * won
+
+
+def _both_above(run: History) -> Storm | None:
+    """A validation at twice the first training loss while training is above that, too."""
+    train, held = finite(run.train_loss, least=5), finite(run.eval_loss, least=2)
+    if train is None or held is None or train.values[0] <= 0:
+        return None
+    start = float(train.values[0])
+    near = np.interp(held.steps, train.steps, train.values)
+    high = (held.values >= _TWICE * start) & (near >= start)
+    if not high.any():
+        return None
+    at = int(np.flatnonzero(high)[0])
+    stop = int(np.searchsorted(train.steps, held.steps[at], side="right"))
+    top = Rise(p=0.0, best=0, low=start, high=float(held.values[high].max()), sd=0.0)
+    return Storm(train, top, max(1, stop), bool(high[-1]))
