@@ -3,9 +3,12 @@
     python scripts/doctor_corpus.py                   # what is not there yet; go on after a stop
     python scripts/doctor_corpus.py --only digits     # cases whose name contains this
     python scripts/doctor_corpus.py --labels          # only write labels.json anew
+    python scripts/doctor_corpus.py --unseen          # digits again, other seeds and rates (up to
+                                                      # a quarter off): no rule was tuned on these
 
 Writes `results/doctor/corpus/<name>/trainer_state.json` (as transformers' Trainer does),
-`plan.json` beside it (what the arguments said) and `results/doctor/labels.json`.
+`plan.json` beside it (what the arguments said) and `results/doctor/labels.json`; with `--unseen`
+into `results/doctor/unseen/`.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from doctor_cases import NEEDS_PLAN, Case, cases
-from doctor_training import Json, Run
+from doctor_training import Json, Run, rounded
 
 RESULTS = Path(__file__).parent.parent / "results" / "doctor"
 
@@ -51,6 +56,13 @@ def label(case: Case) -> Json:
     }
 
 
+def unseen(case: Case) -> Case:
+    """The same mistake with another seed and a rate up to a quarter off, the same each time."""
+    off = random.Random(case.name).uniform(-0.1, 0.1)
+    setup = replace(case.setup, seed=case.setup.seed + 1000, lr=rounded(case.setup.lr * 10**off))
+    return replace(case, setup=setup)
+
+
 def write_labels(found: list[Case]) -> None:
     """One line for each history."""
     lines = ",\n".join(f"{json.dumps(c.name)}: {json.dumps(label(c))}" for c in found)
@@ -61,17 +73,21 @@ def main() -> None:
     """Train what is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--unseen", action="store_true", help="other seeds and rates")
     parser.add_argument("--labels", action="store_true", help="only write labels.json")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     RESULTS.mkdir(parents=True, exist_ok=True)
     found = cases()
     write_labels(found)
+    target = RESULTS / ("unseen" if args.unseen else "corpus")
     due = [c for c in found if args.only in c.name]
-    due = [c for c in due if not (RESULTS / "corpus" / c.name / "plan.json").exists()]
+    if args.unseen:
+        due = [unseen(c) for c in due if c.setup.task.startswith("digits")]
+    due = [c for c in due if not (target / c.name / "plan.json").exists()]
     for number, case in enumerate(due if not args.labels else [], 1):
         began = time.perf_counter()
-        make(case, RESULTS / "corpus" / case.name)
+        make(case, target / case.name)
         print(f"{number}/{len(due)} {case.name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 

@@ -22,6 +22,7 @@ from doctor_peers import PEERS, ask
 from doctor_score import Said, head, row, said, wilson, write_between
 from doctor_series import (
     HEALTHY,
+    STEPS,
     Shape,
     as_history,
     as_trainer_state,
@@ -31,13 +32,18 @@ from doctor_series import (
     standing,
 )
 
-from lrpilot.diagnose import RULES, diagnose
+from lrpilot.control import Budget
+from lrpilot.diagnose import RULES, Series, diagnose
+from lrpilot.facts import Recommendation, RunFacts
+from lrpilot.integrations._doctor import LiveDoctor
+from lrpilot.metric import Evaluation
 
 COUNTS = Path(__file__).parent.parent / "results" / "doctor" / "false-alarms.json"
 NOISES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 LENGTHS = (5, 10, 20, 50, 200)
 RISES = (0.03, 0.05, 0.1, 0.2, 0.5)
 POWER_LENGTHS = (10, 20, 50)
+LIVE_SHAPES, LIVE_LOOKS = ("converged", "still improving"), 16
 WORSE = {"overfitting", "lr-too-high", "loss-spikes", "divergence"}
 STUCK = {"lr-too-low", "underfitting", "plateau"}
 CLAIMS = {*WORSE, *STUCK, "eval-on-train", "label-leak", "loss-stairs", "fp16-overflow"}
@@ -58,6 +64,8 @@ def cells() -> Iterator[tuple[Cell, Shape]]:
         yield ("diverging", "1.5", sd, 20), diverging(1.5)
         yield ("diverging", "3", sd, 20), diverging(3.0)
         yield ("standing", "", sd, 20), standing()
+        for name in LIVE_SHAPES:
+            yield ("live", name, sd, LIVE_LOOKS), HEALTHY[name]
 
 
 STATISTICAL = {rule.id for rule in RULES if rule.statistical}
@@ -95,11 +103,33 @@ def run_ours(runs: int, power_runs: int, counts: Counts) -> None:
         n = runs if cell[0] == "healthy" else power_runs
         hits = 0
         for seed in range(n):
-            found = said(diagnose(as_history(simulate(shape, cell[2], cell[3], seed))))
-            hits += our_alarm(cell[0], found)
+            series = simulate(shape, cell[2], cell[3], seed)
+            if cell[0] == "live":
+                hits += bool(watch(series) & STATISTICAL)
+            else:
+                hits += our_alarm(cell[0], said(diagnose(as_history(series))))
         counts.setdefault(key(cell), {})["lrpilot"] = [hits, n]
         print(f"{key(cell)}: {hits}/{n}", flush=True)
         save(counts)
+
+
+def watch(series: Mapping[str, Series]) -> set[str]:
+    """What the live doctor says in all, looking at each validation and at the end."""
+    recommended = Recommendation(peak_lr=2e-5, low=1e-5, high=5e-5)
+    budget = Budget(steps=STEPS, evaluations=LIVE_LOOKS)
+    doctor = LiveDoctor.of(RunFacts(), recommended, budget)
+    due = dict(zip(series["eval_loss"].steps, series["eval_loss"].values, strict=True))
+    train, rates = series["train_loss"], series["lr"].values
+    noted = {s: (v, r) for s, v, r in zip(train.steps, train.values, rates, strict=True)}
+    for step in sorted({*noted, *due}):
+        if step in noted:
+            loss, lr = (float(x) for x in noted[step])
+            doctor.step(int(step), loss=loss, lr=lr, grad_norm=None)
+        if step in due:
+            doctor.validation(int(step), Evaluation.of(float(due[step])))
+            doctor.look()
+    doctor.finish()
+    return {f.rule for f in doctor.findings}
 
 
 def run_peers(python: str, runs: int, counts: Counts) -> None:
@@ -109,7 +139,7 @@ def run_peers(python: str, runs: int, counts: Counts) -> None:
         for path in paths:
             path.parent.mkdir()
         for cell, shape in cells():
-            if PEERS[0] in counts.get(key(cell), {}):
+            if cell[0] == "live" or PEERS[0] in counts.get(key(cell), {}):
                 continue
             for seed, path in enumerate(paths):
                 path.write_text(as_trainer_state(simulate(shape, cell[2], cell[3], seed)))
@@ -182,6 +212,12 @@ def healthy_tables(counts: Counts) -> list[str]:
         mine = f"healthy/{shape}/"
         cells = [percent(*pooled(counts, d, lambda c, m=mine: c.startswith(m))) for d in doctors]
         lines.append(row([shape, *cells]))
+    title = f"**Ours during training**: {LIVE_LOOKS} looks and one at the end, any finding of a"
+    lines += ["", f"{title} statistical rule in the whole run.", ""]
+    lines += head(["shape", *(f"noise {100 * sd:g}%" for sd in NOISES)])
+    for shape in LIVE_SHAPES:
+        found = [counts[key(("live", shape, sd, LIVE_LOOKS))]["lrpilot"] for sd in NOISES]
+        lines.append(row([shape, *(percent(*c) for c in found)]))
     return lines
 
 

@@ -18,7 +18,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from doctor_score import CORPUS, Said, head, judge, labels, ours, row, summary, write_between
+from doctor_score import (
+    CORPUS,
+    UNSEEN,
+    Said,
+    head,
+    judge,
+    labels,
+    ours,
+    row,
+    summary,
+    write_between,
+)
 
 WORKER = Path(__file__).parent / "doctor_peers_worker.py"
 PEERS = ("finetune-doctor", "trainspotter", "trainproof", "losslint")
@@ -107,10 +118,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--python", required=True, help="the python of the peers' environment")
     parser.add_argument("--write", action="store_true", help="write into the evidence document")
+    parser.add_argument("--unseen", action="store_true", help="of results/doctor/unseen")
     parser.add_argument("--misses", help="print every miss and false alarm of this peer")
     args = parser.parse_args()
-    known = labels()
-    answers = ask(args.python, [CORPUS / name / "trainer_state.json" for name in known])
+    corpus = UNSEEN if args.unseen else CORPUS
+    known = labels(corpus)
+    answers = ask(args.python, [corpus / name / "trainer_state.json" for name in known])
     views = {
         peer: [
             judge(name, label, answer[peer], with_plan=False)
@@ -123,12 +136,13 @@ def main() -> None:
             print(f"MISS  {v.name}: {missed}")
         for s in v.wrong:
             print(f"FALSE {v.name}: {s.name} ({s.level})")
-    views = {"lrpilot": ours(with_plan=False), **views}
+    views = {"lrpilot": ours(corpus, with_plan=False), **views}
     sums = {name: summary(verdicts) for name, verdicts in views.items()}
     titles = [f"{name} {VERSIONS.get(name, '')}".strip() for name in sums]
     lines = [
         f"{len(known)} histories, the log alone."
-        " `python scripts/doctor_peers.py --python PEERS/bin/python --write`",
+        " `python scripts/doctor_peers.py --python PEERS/bin/python"
+        f"{' --unseen' if args.unseen else ''} --write`",
         "",
         *head(["", *titles]),
         *(row([key, *(s[key] for s in sums.values())]) for key in sums["lrpilot"]),
@@ -146,7 +160,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if args.write:
-        write_between("peers", text)
+        write_between("peers-unseen" if args.unseen else "peers", text)
 
 
 if __name__ == "__main__":

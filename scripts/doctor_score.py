@@ -3,6 +3,7 @@
     python scripts/doctor_score.py            # print the tables
     python scripts/doctor_score.py --write    # and put them into docs/doctor-evidence.md
     python scripts/doctor_score.py --misses   # and every miss and false alarm, one a line
+    python scripts/doctor_score.py --unseen   # of the runs that no rule was tuned on
 
 Each history is judged twice: from the log alone, as other doctors see it, and with the plan
 beside it. A finding counts as right if its rule is in a `must` group or in `may` of that history.
@@ -24,7 +25,8 @@ from lrpilot.diagnose.readers import read
 from lrpilot.diagnose.readers.plans import join, make_plan
 
 ROOT = Path(__file__).parent.parent
-CORPUS, LABELS = ROOT / "results" / "doctor" / "corpus", ROOT / "results" / "doctor" / "labels.json"
+RESULTS = ROOT / "results" / "doctor"
+CORPUS, UNSEEN, LABELS = RESULTS / "corpus", RESULTS / "unseen", RESULTS / "labels.json"
 DOCUMENT = ROOT / "docs" / "doctor-evidence.md"
 ARTICLE = ("lr-too-high", "no-validation", "no-schedule")
 # What rules of ours that the labels do not know may mean in the labels' words.
@@ -63,18 +65,18 @@ class Verdict:
     right: tuple[Said, ...]
 
 
-def labels() -> dict[str, dict[str, Any]]:
+def labels(corpus: Path = CORPUS) -> dict[str, dict[str, Any]]:
     """The labels of the histories that are there."""
     found = json.loads(LABELS.read_text(encoding="utf-8"))
-    return {k: v for k, v in found.items() if (CORPUS / k / "plan.json").exists()}
+    return {k: v for k, v in found.items() if (corpus / k / "plan.json").exists()}
 
 
-def history(name: str, *, with_plan: bool) -> History:
+def history(folder: Path, *, with_plan: bool) -> History:
     """One history of the corpus, read by the doctor's own reader."""
-    (found,) = read(CORPUS / name / "trainer_state.json")
+    (found,) = read(folder / "trainer_state.json")
     if not with_plan:
         return found
-    data = json.loads((CORPUS / name / "plan.json").read_text(encoding="utf-8"))
+    data = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     groups = tuple(Group(**group) for group in data.pop("groups", ()))
     plan = make_plan({**data.pop("facts"), **data, "groups": groups or None})
     return replace(found, plan=join(plan, found.plan))
@@ -98,12 +100,13 @@ def judge(
     return Verdict(name, label["mistake"], len(must), len(must) - len(missed), missed, wrong, right)
 
 
-def ours(*, with_plan: bool) -> list[Verdict]:
+def ours(corpus: Path = CORPUS, *, with_plan: bool) -> list[Verdict]:
     """The whole corpus, judged by lrpilot."""
-    return [
-        judge(name, label, said(diagnose(history(name, with_plan=with_plan))), with_plan=with_plan)
-        for name, label in labels().items()
-    ]
+    verdicts = []
+    for name, label in labels(corpus).items():
+        found = said(diagnose(history(corpus / name, with_plan=with_plan)))
+        verdicts.append(judge(name, label, found, with_plan=with_plan))
+    return verdicts
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -196,14 +199,20 @@ def main() -> None:
     """Print, and write if asked to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write into {DOCUMENT.name}")
+    parser.add_argument("--unseen", action="store_true", help="score results/doctor/unseen")
     parser.add_argument("--misses", action="store_true", help="print every miss and false alarm")
     args = parser.parse_args()
-    views = {"log and plan": ours(with_plan=True), "log alone": ours(with_plan=False)}
+    corpus = UNSEEN if args.unseen else CORPUS
+    views = {
+        "log and plan": ours(corpus, with_plan=True),
+        "log alone": ours(corpus, with_plan=False),
+    }
     sums = {name: summary(verdicts) for name, verdicts in views.items()}
     count = len(views["log alone"])
     healthy = sum(v.mistake == "healthy" for v in views["log alone"])
     lines = [
-        f"{count} histories, {healthy} of them healthy. `python scripts/doctor_score.py --write`",
+        f"{count} histories, {healthy} of them healthy. `python scripts/doctor_score.py"
+        f"{' --unseen' if args.unseen else ''} --write`",
         "",
     ]
     lines += head(["", *sums])
@@ -226,7 +235,7 @@ def main() -> None:
                 for s in v.wrong:
                     print(f"FALSE [{view}] {v.name}: {s.name} ({s.level})")
     if args.write:
-        write_between("score", text)
+        write_between("score-unseen" if args.unseen else "score", text)
 
 
 if __name__ == "__main__":
