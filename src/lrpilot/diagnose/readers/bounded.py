@@ -116,15 +116,14 @@ def lines(path: Path) -> Iterator[str]:
         InputError: A line of more than 16 MB, or a file beyond its limit.
     """
     check_size(path)
+    position = 0
     with path.open("rb") as file:
-        for position in range(10**12):
-            raw = file.readline(LONGEST_LINE)
-            if not raw:
-                return
+        while raw := file.readline(LONGEST_LINE):
             if len(raw) == LONGEST_LINE:
                 raise InputError(
                     f"{path}, line {position + 1} has more than {shown_bytes(LONGEST_LINE)}:"
                     " give a log with one short row a line"
                 )
-            text = raw.decode("utf-8", errors="replace")
-            yield text.removeprefix("\ufeff") if position == 0 else text
+            text = raw.decode("utf-8", "replace")
+            yield text if position else text.removeprefix("\ufeff")
+            position += 1

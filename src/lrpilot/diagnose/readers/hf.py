@@ -22,8 +22,8 @@ from lrpilot.errors import InputError
 
 _STATE = "trainer_state.json"
 _CHECKPOINT = re.compile(r"^checkpoint-(\d{1,15})$")
-_AT_END = ("train_runtime", "train_loss", "train_samples_per_second", "train_steps_per_second",
-           "total_flos")  # fmt: skip
+_AT_END = frozenset({"step", "train_runtime", "train_loss", "train_samples_per_second",
+                     "train_steps_per_second", "total_flos"})  # fmt: skip
 # Values that only reinforcement learning logs: its loss is no measure of progress.
 _REINFORCED = ("reward", "objective/rlhf_reward", "policy/approxkl_avg", "rewards/mean")
 
@@ -72,10 +72,7 @@ def _history(state: Path, where: str, folder: Path, checkpoints: tuple[int, ...]
             continue
         if "train_runtime" in entry:
             ends.append(step)
-        for name, raw in entry.items():
-            value = number(raw)
-            if name != "step" and value is not None and name not in _AT_END:
-                collected.add(name, step, value)
+        collected.add_row(step, entry, _AT_END)
     latest = [folder / f"checkpoint-{step}" for step in (checkpoints or ())[-1:]]
     facts, unread = facts_beside(folder, state.parent, *latest)
     if stream.truncated:

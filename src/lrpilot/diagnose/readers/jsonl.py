@@ -17,7 +17,7 @@ from lrpilot.diagnose.readers.rows import SIDES, Rows, is_epoch, is_step
 from lrpilot.errors import InputError
 
 _LOOKED_AT = 20  # lines that show whether it is a log
-_SIDE_KEYS = ("mode", "split", "phase", "stage")
+_SIDE_KEYS = {"mode", "split", "phase", "stage"}
 
 
 def _claims(place: Place) -> bool:
@@ -105,6 +105,8 @@ def objects(path: Path, broken: Broken) -> Iterator[dict[str, Any]]:
 
 def _sided(data: dict[str, Any]) -> Mapping[str, Any]:
     """A row that says in a word whether it is of training or of validation (mmengine's "mode")."""
+    if _SIDE_KEYS.isdisjoint(data):
+        return data
     word = next((data[k] for k in _SIDE_KEYS if isinstance(data.get(k), str)), None)
     side = SIDES.get(word.lower()) if word is not None else None
     if side is None or side == "train":

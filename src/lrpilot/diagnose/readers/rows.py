@@ -15,6 +15,7 @@ from lrpilot.diagnose.readers.names import plain
 from lrpilot.errors import InputError
 
 Floats = NDArray[np.float64]
+Column = tuple["array[int]", "array[float]"]
 
 # What a column of optimizer steps is called, the surest first.
 STEPS = ("train_global_step", "trainer_global_step", "global_step", "optimizer_step", "step",
@@ -48,8 +49,7 @@ class Rows:
     """Rows as they come; what the steps are is settled at the end, when all of them are seen."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, array[int]] = {}
-        self._values: dict[str, array[float]] = {}
+        self._columns: dict[str, Column] = {}
         self._count = 0
         self._left = MOST_VALUES
         self._names_left_out = 0
@@ -61,55 +61,71 @@ class Rows:
         """Begin a row."""
         self._count += 1
 
+    def column(self, name: str) -> Column | None:
+        """Two arrays to append a row's number (`len(rows) - 1`) and its value to.
+
+        None where one run has no room for a further column.
+        """
+        found = self._columns.get(name)
+        if found is None:
+            if len(self._columns) >= MOST_NAMES:
+                self._names_left_out += 1
+                return None
+            found = self._columns[name] = (array("q"), array("d"))
+        return found
+
     def cell(self, name: str, value: float) -> None:
-        """A number in the present row.
+        """A number in the present row."""
+        found = self.column(name)
+        if found is not None:
+            found[0].append(self._count - 1)
+            found[1].append(value)
+            self.taken(1)
+
+    def taken(self, values: int) -> None:
+        """Count values against the limit.
 
         Raises:
             InputError: More values than one run may have.
         """
-        rows = self._rows.get(name)
-        if rows is None:
-            if len(self._rows) >= MOST_NAMES:
-                self._names_left_out += 1
-                return
-            rows = self._rows[name] = array("q")
-            self._values[name] = array("d")
-        self._left -= 1
+        self._left -= values
         if self._left < 0:
             raise InputError(
                 f"more than {MOST_VALUES:,} values in one run: give a log with fewer series"
             )
-        rows.append(self._count - 1)
-        self._values[name].append(value)
 
     def row(self, data: Mapping[str, Any]) -> None:
         """A whole row; nested objects are flattened with "/", what is no number is skipped."""
-        self.next_row()
+        self._count += 1
         self._flat(data, "", 0)
 
     def _flat(self, data: Mapping[str, Any], prefix: str, depth: int) -> None:
+        at = self._count - 1
         for key, raw in data.items():
-            if isinstance(raw, dict):
-                if depth < _NESTED:
-                    self._flat(raw, f"{prefix}{key}/", depth + 1)
-                continue
-            value = number(raw)
+            value = raw if raw.__class__ is float else number(raw)
             if value is not None:
-                self.cell(f"{prefix}{key}", value)
+                name = prefix + key if prefix else key
+                found = self._columns.get(name) or self.column(name)
+                if found is not None:
+                    found[0].append(at)
+                    found[1].append(value)
+            elif isinstance(raw, dict) and depth < _NESTED:
+                self._flat(raw, f"{prefix}{key}/", depth + 1)
+        self.taken(len(data))
 
     def has(self, name: str) -> bool:
         """Whether a column of that name has values."""
-        return name in self._rows
+        return name in self._columns
 
     @property
     def names(self) -> list[str]:
         """Columns with at least one number."""
-        return list(self._rows)
+        return [name for name, (rows, _) in self._columns.items() if len(rows)]
 
     def collect(
         self, *, steps_per_epoch: int | None = None, first_step: int = 0
     ) -> tuple[Collector, tuple[str, ...]]:
-        """Everything by optimizer step.
+        """Everything by optimizer step; empties the rows.
 
         Args:
             steps_per_epoch: Optimizer steps of an epoch, for logs that count epochs only.
@@ -120,9 +136,10 @@ class Rows:
         """
         steps, said, counter = self._steps(steps_per_epoch)
         collected = Collector()
-        for name in list(self._rows):
-            rows = np.frombuffer(self._rows[name], dtype=np.int64)
-            values = np.frombuffer(self._values[name], dtype=np.float64)
+        for name in self.names:
+            indices, numbers = self._columns.pop(name)
+            rows = np.frombuffer(indices, dtype=np.int64)
+            values = np.frombuffer(numbers, dtype=np.float64)
             if name != counter:
                 if counter is None and is_epoch(name) and (values == np.floor(values)).all():
                     values = steps[rows] / (steps_per_epoch or 1)  # epochs done
@@ -134,9 +151,9 @@ class Rows:
     def _steps(self, steps_per_epoch: int | None) -> tuple[Floats, tuple[str, ...], str | None]:
         """The step of each row, what is to be said, and the column that was used up."""
         step_name = next(
-            (n for want in STEPS for n in self._rows if n == want or plain(n) == want), None
+            (n for want in STEPS for n in self.names if n == want or plain(n) == want), None
         )
-        epoch_name = next((n for n in self._rows if is_epoch(n)), None)
+        epoch_name = next((n for n in self.names if is_epoch(n)), None)
         epoch = self._column(epoch_name)
         step = self._column(step_name)
         if step is not None:
@@ -152,7 +169,8 @@ class Rows:
         if name is None:
             return None
         column = np.full(self._count, np.nan)
-        column[np.frombuffer(self._rows[name], dtype=np.int64)] = np.frombuffer(self._values[name])
+        rows, values = self._columns[name]
+        column[np.frombuffer(rows, dtype=np.int64)] = np.frombuffer(values)
         return column
 
 

@@ -13,7 +13,7 @@ from lrpilot.diagnose.readers.assemble import assemble
 from lrpilot.diagnose.readers.bounded import lines, number
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.diagnose.readers.names import kind_of, plain, score_of
-from lrpilot.diagnose.readers.rows import SIDES, Rows, is_epoch, is_step
+from lrpilot.diagnose.readers.rows import SIDES, Column, Rows, is_epoch, is_step
 from lrpilot.errors import InputError
 
 _DELIMITERS = ",\t;|"
@@ -166,26 +166,48 @@ def _fill(
 ) -> int:  # fmt: skip
     """Take every row; returns how many had another width (a killed run's last one)."""
     short = 0
+    fixed = [_columns(run) for run in runs] if name is None else []
     try:
         for row in rows:
             if len(row) != width:
                 short += bool(row)
                 continue
-            prefix, metric = name(row) if name is not None else ("", "")
+            if name is None:
+                for run, columns in zip(runs, fixed, strict=True):
+                    _take(run.rows, row, columns)
+                continue
+            prefix, metric = name(row)
             for run in runs:
                 run.rows.next_row()
                 for i, column in run.columns.items():
-                    text = row[i]
-                    if not text:
-                        continue
-                    try:
-                        value = float(text)
-                    except ValueError:
-                        continue
-                    run.rows.cell(_cell_name(column, prefix, metric), value)
+                    value = number(row[i])
+                    if value is not None:
+                        run.rows.cell(_cell_name(column, prefix, metric), value)
     except csv.Error as error:
         raise InputError(f"the table is damaged ({error}): give a whole CSV file") from error
     return short
+
+
+def _columns(run: _Run) -> list[tuple[int, Column]]:
+    found = [(i, run.rows.column(name)) for i, name in run.columns.items()]
+    return [(i, column) for i, column in found if column is not None]
+
+
+def _take(rows: Rows, row: list[str], columns: list[tuple[int, Column]]) -> None:
+    """Every number of a row."""
+    rows.next_row()
+    at, taken = len(rows) - 1, 0
+    for i, (indices, values) in columns:
+        text = row[i]
+        if not text:
+            continue
+        try:
+            values.append(float(text))
+        except ValueError:
+            continue
+        indices.append(at)
+        taken += 1
+    rows.taken(taken)
 
 
 def _cell_name(column: str, prefix: str, metric: str) -> str:
