@@ -41,6 +41,7 @@ FORMATS: tuple[Format, ...] = (
     table.FORMAT,
     config.JSON,
     config.YAML,
+    config.PICKLE,
     script.FORMAT,
 )
 _DEEPEST = 6  # levels of folders that are searched for runs
@@ -67,8 +68,7 @@ def read(path: str | Path) -> list[History]:
     if found is not None:
         return _read(found, place)
     if not place.is_dir:
-        known = "; ".join(f.what for f in FORMATS)
-        raise InputError(f"{place.path} is of no known format: give {known}")
+        raise InputError(_unknown(place))
     inner = list(_search(place))
     runs = [(f, p) for f, p in inner if not f.plan] or inner
     if not runs:
@@ -79,6 +79,14 @@ def read(path: str | Path) -> list[History]:
             " give one of its folders"
         )
     return _read_all(runs)
+
+
+def _unknown(place: Place) -> str:
+    """What to say of a file that no format claims."""
+    lacks = next((said for f in FORMATS if (said := f.nearly(place))), "is of no known format")
+    logs = ", ".join(f.name for f in FORMATS if not f.plan)
+    plans = ", ".join(f.name for f in FORMATS if f.plan)
+    return f"{place.path} {lacks}: give a log ({logs}) or a plan ({plans})"
 
 
 def _read_all(runs: list[tuple[Format, Place]]) -> list[History]:

@@ -104,6 +104,8 @@ class Format:
         claims: Whether a place holds it; looks only, and is cheap.
         read: The runs or the plan that it holds; raises `InputError`.
         plan: Whether it tells of a run that has not begun.
+        nearly: What a place of this kind lacks, to be said where nothing claims it; "" for a
+            place of another kind.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Format:
     claims: Callable[[Place], bool]
     read: Callable[[Place], list[History]]
     plan: bool = False
+    nearly: Callable[[Place], str] = lambda _: ""
 
 
 __all__ = ["Format", "Place", "shown_bytes"]

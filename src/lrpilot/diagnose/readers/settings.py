@@ -137,7 +137,7 @@ def _axolotl(data: Settings) -> Plan:
             "weight_decay": number(data.get("weight_decay")),
             "max_grad_norm": number(data.get("max_grad_norm")),
             "precision": _axolotl_precision(data),
-            "evaluates": held_out if "val_set_size" in data or "test_datasets" in data else None,
+            "evaluates": held_out,  # val_set_size is 0 where it is not set
             "eval_every_steps": count(data.get("eval_steps")),
             "keeps_best": truth(data.get("load_best_model_at_end")),
             **warmup(data.get("warmup_steps"), data.get("warmup_ratio")),
@@ -158,7 +158,9 @@ def _axolotl_precision(data: Settings) -> str | None:
 
 
 def _factory(data: Settings) -> Plan:
+    strategy = str(data.get("eval_strategy", data.get("evaluation_strategy", "no"))).lower()
     validates = positive(data.get("val_size")) is not None or bool(data.get("eval_dataset"))
+    validates = validates and strategy not in ("no", "none", "false")
     preference = str(data.get("stage")).lower() in ("dpo", "kto", "orpo", "simpo")
     plan = from_arguments(data)
     method = plan.facts.method if "method" in plan.stated else "lora"  # its default
@@ -192,11 +194,30 @@ def _torchtune(data: Settings) -> Plan:
             "schedule": word(scheduler.get("_component_")) if scheduler else "constant",
             "max_grad_norm": number(data.get("clip_grad_norm", 0.0)),
             "precision": precision_name(data["dtype"]) if "dtype" in data else None,
-            "evaluates": bool(data.get("dataset_val")) if "dataset_val" in data else None,
+            "evaluates": bool(data.get("dataset_val")),
             "eval_every_steps": count(data.get("run_val_every_n_steps")),
             **warmup(scheduler.get("num_warmup_steps"), None),
         }
     )
+
+
+# -- alignment-handbook --------------------------------------------------------------------
+
+
+def _handbook(data: Settings) -> Plan:
+    plan = from_arguments(data)
+    values: dict[str, Any] = {}
+    if "beta" in data:  # only its preference recipes have one
+        lora = "lora" in plan.facts.method
+        values["method"] = "preference-lora" if lora else "preference-full"
+    if not {"eval_strategy", "evaluation_strategy"} & data.keys():
+        values["evaluates"] = False  # TrainingArguments' default
+    return join(make_plan(values), plan)
+
+
+def _is_handbook(data: Settings) -> bool:
+    mixed = {"dataset_mixer", "dataset_mixture"} & data.keys()
+    return bool(mixed) and "learning_rate" in data
 
 
 # -- Lightning's CLI ------------------------------------------------------------------------
@@ -244,6 +265,7 @@ _KINDS: tuple[tuple[str, Callable[[Settings], bool], Callable[[Settings], Plan]]
     ("llama-factory", lambda d: "stage" in d and ("finetuning_type" in d or "template" in d),
      _factory),
     ("torchtune", _is_torchtune, _torchtune),
+    ("alignment-handbook", _is_handbook, _handbook),
     ("lightning-cli", _is_lightning, _lightning),
     ("hf-arguments", _is_arguments, from_arguments),
 )  # fmt: skip

@@ -45,6 +45,17 @@ def _claims(place: Place) -> bool:
     return found is not None and is_log(found[0])
 
 
+def _nearly(place: Place) -> str:
+    found = None if place.is_dir else header_of(first_line(place.text))
+    if found is None:
+        return ""
+    names = ", ".join(name[:30] for name in found[0][:8])
+    return (
+        f"has the columns {names}: none is called step or epoch, or none is a known metric"
+        " (loss, train_loss, val_loss, lr, val_accuracy, ...)"
+    )
+
+
 def first_line(text: str) -> str:
     """The first line that is not blank."""
     return next((line for line in text.splitlines()[:20] if line.strip()), "")
@@ -228,4 +239,5 @@ FORMAT = Format(
     what="a CSV or TSV with a column step or epoch and one called loss, val_loss, lr or the like",
     claims=_claims,
     read=_read,
+    nearly=_nearly,
 )
