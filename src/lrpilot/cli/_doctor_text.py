@@ -29,36 +29,40 @@ def show(console: Console, history: History, found: Diagnosis, rules: Sequence[R
 
     console.print(f"[bold]{escape(found.where)}[/bold] [dim]({escape(found.format)})[/dim]")
     shows = {rule.id: rule.shows for rule in rules}
+    said: set[object] = set()  # drawings and advice that stand above already
     for finding in found.findings:
-        _show_finding(console, history, finding, shows.get(finding.rule, ""))
+        _show_finding(console, history, finding, shows.get(finding.rule, ""), said)
     if not found.findings:
         console.print(
             f"[bold green]✓ nothing wrong found[/bold green] by {len(found.passed)} rules"
         )
     _paragraph(console, "looked at, fine: ", ", ".join(found.passed), style="dim")
-    for needs, names in _by_need(found).items():
-        _paragraph(console, "cannot judge: ", f"{', '.join(names)} (needs {needs})", style="dim")
+    blind = [f"{', '.join(names)} (needs {needs})" for needs, names in _by_need(found).items()]
+    _paragraph(console, "cannot judge: ", "; ".join(blind), style="dim")
     for sentence in found.unread:
         _paragraph(console, "not read: ", sentence, style="dim")
     console.print()
 
 
-def _show_finding(console: Console, history: History, finding: Finding, series: str) -> None:
+def _show_finding(
+    console: Console, history: History, finding: Finding, series: str, said: set[object]
+) -> None:
     from rich.markup import escape
 
     mark, style = _MARKS[finding.severity]
     console.print(f"[{style}]{mark}[/{style}] [bold]{finding.rule}[/bold]{escape(_where(finding))}")
     _paragraph(console, "  ", finding.summary)
     drawn = _series(history, series)
-    if drawn is not None:
+    if drawn is not None and series not in said:
         line, low, high = sparkline(drawn)
         console.print(f"    {line} [dim]{escape(series)} {low:.4g} to {high:.4g}[/dim]")
     _paragraph(console, "  → ", finding.remedy)
-    if finding.advice is not None:
+    if finding.advice is not None and finding.advice not in said:
         a = finding.advice
         _paragraph(
             console, "  → ", f"try {a.lr:g}: band {a.low:g} to {a.high:g}, because {a.because}"
         )
+    said.update({series, finding.advice} - {"", None})
 
 
 def _where(finding: Finding) -> str:
@@ -104,9 +108,7 @@ def _paragraph(console: Console, lead: str, text: str, *, style: str = "") -> No
     if not text:
         return
     width = max(40, console.width)
-    body = fill(
-        text, width, initial_indent=lead, subsequent_indent=" " * max(4, len(lead.rstrip()) and 4)
-    )
+    body = fill(text, width, initial_indent=lead, subsequent_indent="    ", break_on_hyphens=False)
     console.print(escape(body), style=style or None, soft_wrap=True)
 
 

@@ -91,7 +91,8 @@ def complete(history: History, args: argparse.Namespace) -> History:
     given: dict[str, Any] = {n: v for n in _FACTS if (v := getattr(args, n)) is not None}
     plan = history.plan
     if given:
-        plan = replace(plan, facts=replace(plan.facts, **given))
+        facts = replace(plan.facts, **given)
+        plan = replace(plan, facts=facts, stated=plan.stated | given.keys())
     if args.eval_examples is not None:
         plan = replace(plan, eval_examples=args.eval_examples)
     return replace(history, plan=plan)

@@ -44,14 +44,19 @@ def progress(values: Array) -> Progress:
     first = max(1, min(5, values.size // _START))
     last = max(2, values.size // 3)
     sd = noise_sd(values)
-    window = max(1, values.size // 10)
-    means = np.convolve(values, np.full(window, 1.0 / window), mode="valid")
+    means = moving_mean(values, max(1, values.size // 10))
     return Progress(
         start=float(values[:first].mean()),
         end=float(values[-last:].mean()),
         best=float(means.min()),
         error=sd * math.sqrt(1.0 / first + 1.0 / last),
     )
+
+
+def moving_mean(values: Array, width: int) -> Array:
+    """Means of `width` neighbours, shape (n - width + 1,), in time that does not grow with it."""
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    return np.asarray((sums[width:] - sums[:-width]) / width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +129,10 @@ def outliers_up(values: Array, *, width: int = 15) -> tuple[Array, float, float]
         Residuals, shape (n,); their robust standard deviation; the largest one downwards that is
         not beside one upwards.
     """
+    from scipy.ndimage import median_filter
+
     half = min(width, max(3, values.size // 4)) // 2
-    padded = np.pad(values, half, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    rest = np.asarray(values - np.median(windows, axis=1))
+    rest = np.asarray(values - median_filter(values, 2 * half + 1, mode="nearest"))
     sd = _MAD_TO_SD * float(np.median(np.abs(rest)))
     near = np.convolve(rest > _FAR * sd, np.ones(2 * half + 1), mode="same") > 0
     return rest, sd, float(max(0.0, -rest[~near].min(initial=0.0)))

@@ -14,6 +14,7 @@ from lrpilot.diagnose.view import figure, finite, lr_at
 _TIMES = 1.9  # assumed: the batch at least about doubled or halved
 _FOLLOWED = 1.2  # assumed: a rate that moved by a fifth has been scaled
 _LEAST = 4
+_MOST = 500  # assumed: a change of batch size lasts for a five-hundredth of the run
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
@@ -52,14 +53,32 @@ def _batch_sizes(run: History) -> Series | None:
     """Relative batch sizes: as logged, else passes over the data a step."""
     for name, series in run.others.items():
         if name.split("/")[-1] in ("batch_size", "train_batch_size", "global_batch_size"):
-            return finite(series, least=2)
+            return _turns(finite(series, least=2))
     epoch = finite(run.epoch, least=2 * _LEAST)
     if epoch is None:
         return None
-    pace = np.diff(epoch.values) / np.diff(epoch.steps)
+    every = np.unique(np.linspace(0, len(epoch) - 1, min(len(epoch), _MOST)).round().astype(int))
+    pace = np.diff(epoch.values[every]) / np.diff(epoch.steps[every])
     if not (pace > 0).all():
         return None
-    return Series(epoch.steps[1:], pace)
+    return Series(epoch.steps[every[1:]], pace)
+
+
+def _turns(sizes: Series | None) -> Series | None:
+    """Only the values around each change: a long log says the same size a million times."""
+    if sizes is None:
+        return None
+    turns = np.flatnonzero(np.diff(sizes.values))
+    near = np.unique(
+        np.clip(np.add.outer(turns, np.arange(-_LEAST, _LEAST + 1)), 0, None).astype(int)
+    )
+    near = near[near < len(sizes)][:_MOST]
+    return Series(sizes.steps[near], sizes.values[near]) if near.size else sizes_ends(sizes)
+
+
+def sizes_ends(sizes: Series) -> Series:
+    """First and last of a size that never changes."""
+    return Series(sizes.steps[[0, -1]], sizes.values[[0, -1]])
 
 
 def _change(sizes: np.ndarray) -> tuple[int, float, float] | None:

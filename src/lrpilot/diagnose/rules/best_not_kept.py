@@ -11,7 +11,7 @@ from lrpilot.diagnose.worsening import watched, worsening
 
 def _look(run: History, alpha: float) -> Seen | str | None:
     kept = run.plan.keeps_best
-    if kept is None and run.checkpoints is None:
+    if kept is None and not run.checkpoints:
         return "whether the best checkpoint is kept"
     if watched(run)[0] is None:
         return f"at least {LEAST} validations"

@@ -8,6 +8,7 @@ import numpy as np
 
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
+from lrpilot.diagnose.trend import moving_mean
 from lrpilot.diagnose.view import figure, finite, is_partial, last_step
 
 _LEAST = 4
@@ -41,7 +42,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 def _smooth(values: np.ndarray) -> np.ndarray:
     n = max(1, values.size // 20)
     padded = np.pad(values, (n // 2, n - 1 - n // 2), mode="edge")
-    return np.convolve(padded, np.full(n, 1.0 / n), mode="valid")
+    return moving_mean(padded, n)
 
 
 def _seen(run: History, said: str) -> Seen:

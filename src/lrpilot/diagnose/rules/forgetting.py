@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from lrpilot.diagnose.advice import lower
+from lrpilot.diagnose.finding import Severity
 from lrpilot.diagnose.history import History, Series
+from lrpilot.diagnose.hump import find_hump
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.statistics import LEAST, find_rise
 from lrpilot.diagnose.view import figure, finite
@@ -30,19 +32,29 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 
 def _test(run: History, name: str, series: Series, alpha: float) -> Seen | None:
     sign = 1.0 if _LOSS.search(name) else -1.0
-    rise = find_rise(sign * series.values)
-    if rise is None or rise.p > alpha or rise.relative < _LEAST_RISE:
+    values = sign * series.values
+    rise, hump = find_rise(values), find_hump(values)
+    lasts = rise is not None and rise.p <= alpha / 2.0 and rise.relative >= _LEAST_RISE
+    found = rise if lasts else hump
+    if found is None or found.p > alpha / 2.0 or found.relative < _LEAST_RISE:
         return None
-    best, end, step = sign * rise.low, sign * rise.high, float(series.steps[rise.best])
+    best, end, step = sign * found.low, sign * found.high, float(series.steps[found.best])
+    back = "" if lasts else f", and came back to {figure(float(series.values[-1]))}"
     return Seen(
         summary=f"{name} went from {figure(best)} to {figure(end)} since step {step:g}"
-        f" ({100 * rise.relative:.0f}% worse): the model forgets",
+        f" ({100 * found.relative:.0f}% worse){back}: the model forgets",
         first_step=step,
         last_step=float(series.steps[-1]),
-        figures={"best": best, "end": end, "loss": rise.relative, "p": rise.p},
-        severity="error" if rise.relative >= _ERROR else None,
+        figures={"best": best, "end": end, "loss": found.relative, "p": found.p},
+        severity=_severity(found.relative, lasts),
         advice=lower(run, times=3.0),
     )
+
+
+def _severity(loss: float, lasts: bool) -> Severity | None:
+    if not lasts:
+        return "info"
+    return "error" if loss >= _ERROR else None
 
 
 RULE = BasicRule(

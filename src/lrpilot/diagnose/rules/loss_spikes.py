@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lrpilot.diagnose.advice import lower
@@ -13,41 +15,49 @@ from lrpilot.diagnose.view import figure, finite
 _LEAST = 20  # assumed: fewer losses do not tell a spike from noise
 _SDS = 8.0  # assumed: of the log loss; a normal reaches it in none of 1e14 steps
 _TIMES_DOWN = 3.0  # assumed: noise with heavy tails has them below too
-_RATIO, _EVAL_RATIO = 1.5, 1.25  # assumed: above its neighbours; a validation is less noisy
-_OF_DESCENT, _OF_EVAL = 0.2, 0.4  # assumed: so much of all that was won is lost
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What counts as a spike: times its neighbours, share of all that was won, and from where."""
+
+    name: str
+    ratio: float
+    share: float
+    descent: float
+
+
+_TRAINING = _Kind("training", 1.5, 0.2, 0.05)  # assumed
+_VALIDATION = _Kind("validation", 1.25, 0.4, 0.33)  # assumed: less noisy, but a longer descent
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
     train, held = finite(run.train_loss, least=_LEAST), finite(run.eval_loss, least=_LEAST)
     if train is None and held is None:
         return f"at least {_LEAST} finite training losses"
-    for loss, name, ratio, share in (
-        (train, "training", _RATIO, _OF_DESCENT),
-        (held, "validation", _EVAL_RATIO, _OF_EVAL),
-    ):
-        seen = None if loss is None else _spikes(run, loss, name, ratio, share)
-        if seen is not None:
-            return seen
-    return None
+    seen = None if train is None else _spikes(run, train, _TRAINING)
+    if seen is None and held is not None:
+        seen = _spikes(run, held, _VALIDATION)
+    return seen
 
 
-def _spikes(run: History, loss: Series, name: str, ratio: float, share: float) -> Seen | None:
+def _spikes(run: History, loss: Series, kind: _Kind) -> Seen | None:
     values = loss.values
     positive = bool((values > 0).all())
     logs = np.log(values) if positive else values
     rest, sd, down = outliers_up(logs)
     base = np.exp(logs - rest) if positive else values - rest
     course = progress(values)
-    least = np.maximum((ratio - 1.0) * np.abs(base), share * (course.start - course.best))
+    least = np.maximum((kind.ratio - 1.0) * np.abs(base), kind.share * (course.start - course.best))
     high = (rest > max(_SDS * sd, _TIMES_DOWN * down)) & (values - base > least)
-    high[: max(1, values.size // 20)] = False  # the first descent is no spike
+    high[: max(1, round(kind.descent * values.size))] = False  # the first descent is no spike
     high[-1] = False  # it may not come back: that is lr-too-high
     if not high.any():
         return None
     steps, tops = loss.steps[high], values[high]
     worst = int(tops.argmax())
     return Seen(
-        summary=f"{_count(high)} in the {name} loss, the highest {figure(float(tops[worst]))} at"
+        summary=f"{_count(high)} in the {kind.name} loss, the highest {figure(float(tops[worst]))} at"
         f" step {steps[worst]:g} where its neighbours are at {figure(float(base[high][worst]))}",
         first_step=float(steps[0]),
         last_step=float(steps[-1]),
@@ -71,7 +81,7 @@ RULE = BasicRule(
     severity="warning",
     needs=f"training losses, {_LEAST} or more",
     threshold=f"{_SDS:g} robust standard deviations above a moving median, {_TIMES_DOWN:g} times"
-    f" the largest dip, {_RATIO:g} times its neighbours, a fifth of the descent (assumed)",
+    f" the largest dip, {_TRAINING.ratio:g} times its neighbours, a fifth of the descent (assumed)",
     remedy="clip gradients (max_grad_norm=1.0), look at the batches of those steps, and take a"
     " third of the rate",
     source="article: too high a rate is unstable; Lightning SpikeDetection"

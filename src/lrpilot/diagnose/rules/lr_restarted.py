@@ -43,12 +43,12 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 
 def _fresh_warmup(values: np.ndarray, peak: np.ndarray) -> int | None:
     """Where a second warm-up begins: three rises in a row after a fall."""
+    if values.size < 5:
+        return None
     rises = np.diff(values) > 0
-    fallen = values[:-1] < _FELL * peak
-    for at in range(rises.size - 2):
-        if fallen[at] and rises[at : at + 3].all() and values[at + 3] > _JUMP * values[at]:
-            return at
-    return None
+    fallen = values[:-3] < _FELL * peak[:-2]
+    begins = fallen & rises[:-2] & rises[1:-1] & rises[2:] & (values[3:] > _JUMP * values[:-3])
+    return int(begins.argmax()) if begins.any() else None
 
 
 RULE = BasicRule(

@@ -9,7 +9,7 @@ from lrpilot.diagnose.storm import find_storm
 from lrpilot.diagnose.view import figure, finite, last_step, peak_lr
 from lrpilot.diagnose.worsening import no_progress
 
-_STORM = 0.05  # assumed: at such doubt of a storm it is not said that the rate is too low
+_STORM = 0.005  # assumed: at such doubt of a storm it is not said that the rate is too low
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:

@@ -10,7 +10,7 @@ from lrpilot.diagnose.trend import progress
 from lrpilot.diagnose.view import figure, finite, is_classification, is_partial
 
 _LEFT = 0.7  # assumed: a classifier that keeps 70% of its starting loss has hardly learned
-_STORM = 0.05  # assumed: at such doubt of a storm it is left to lr-too-high
+_STORM = 0.005  # assumed: at such doubt of a storm it is left to lr-too-high
 _LEAST = 5
 
 
