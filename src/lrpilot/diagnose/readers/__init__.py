@@ -111,7 +111,11 @@ def _read(found: Format, place: Place) -> list[History]:
     """What the format reads; whatever a damaged file provokes becomes one line."""
     try:
         return found.read(place)
-    except (InputError, ImportError):
+    except InputError as error:
+        if str(place.path) in str(error):
+            raise
+        raise InputError(f"{place.path}: {error}") from error
+    except ImportError:
         raise
     except (OSError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:80] or type(error).__name__

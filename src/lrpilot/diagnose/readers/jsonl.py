@@ -55,8 +55,8 @@ def _read(place: Place) -> list[History]:
     for data in objects(place.path, broken):
         rows.row(_sided(data))
         steps = count(data.get("total_steps")) or steps
-    collected, said = rows.collect()
     is_factory = rows.has("current_steps") and steps is not None
+    collected, said = rows.collect()
     plan = make_plan({"steps": steps}) if is_factory else Plan()
     collected.drop("total_steps")
     return [

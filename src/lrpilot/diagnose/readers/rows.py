@@ -162,7 +162,9 @@ class Rows:
                 said = (*said, _LOG_CALLS)
             return steps, said, step_name
         if epoch is None:
-            raise InputError("no column of steps or epochs has a number in it")
+            raise InputError(
+                "no column of steps or epochs has a number in it: give a log with rows"
+            )
         return (*_from_epochs(_filled(epoch), steps_per_epoch), None)
 
     def _column(self, name: str | None) -> Floats | None:
