@@ -17,6 +17,7 @@ from lrpilot.diagnose.statistics import Array, Rise
 LEAST = 10
 _MOST = 128  # assumed: longer series are averaged to at most so many values first
 _STARTS, _WIDTHS = (1, 3), (2, 4, 8, 16)  # assumed: one high value alone is a spike
+_SECOND = 0.25  # assumed: so much of the rise the second highest value shows, too
 _RUNS = 10_000
 _SEED = 20_261_125
 _MEDIAN = 0.6745 * math.sqrt(6.0)  # closed form: a normal second difference's median size
@@ -43,11 +44,15 @@ def find_hump(values: Array) -> Rise | None:
     sd = max(float(_noise(means[None])[0]), 1e-12 * float(np.abs(means).max()))
     null = _null(means.size)
     beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
+    low = float(means[:start].mean())
+    second = float(np.sort(means[first:last])[-2])
+    high = float(means[first:last].mean())
+    alone = second <= low + _SECOND * (high - low)  # one high value is a spike
     return Rise(
-        p=(beyond + 1.0) / (null.size + 1.0),
+        p=1.0 if alone else (beyond + 1.0) / (null.size + 1.0),
         best=max(0, first * width - 1),
-        low=float(means[:start].mean()),
-        high=float(means[first:last].mean()),
+        low=low,
+        high=high,
         sd=sd * math.sqrt(width),
     )
 

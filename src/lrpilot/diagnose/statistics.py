@@ -24,6 +24,8 @@ _RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
 _SEED = 20_261_124
 _FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
 _LATE = 0.65  # assumed: the share of a longer series that a parabola is fitted to
+_MANY, _CAP, _CAP_OF_MANY = 30, 2.0, 2.5  # measured: power on sharp turns against false alarms
+# under correlated noise, which cost more in long series (docs/doctor.md)
 _BACK = (2, 4, 8)  # assumed: how many values before the best a contrast may rest on; and all
 
 
@@ -79,7 +81,7 @@ def find_rise(values: Array) -> Rise | None:
         best=extra + (turn + 1) * width - 1,
         low=low,
         high=float(means[-few:].mean()),
-        sd=sd * math.sqrt(width),
+        sd=noise_sd(means[means.size // 3 :]) * math.sqrt(width),
     )
 
 
@@ -107,19 +109,19 @@ def noise_of(series: Array) -> Array:
     Up to ten values: from second differences, which are free of a straight trend and have six
     times the variance of one value; of the last half or the last four fifths of them, whichever is
     smaller, since the first descent bends. More: from what a parabola through the last 65% leaves
-    over, times the square root of (1 + r) / (1 - r) where neighbours correlate by r > 0.
+    over, times the square root of (1 + r) / (1 - r) where neighbours correlate by r > 0; but at
+    most twice what second differences say, since a sharp turn is no parabola.
 
     Source:
         Von Neumann's successive differences, taken twice; the variance of a mean of an
         autoregressive series of order one, as in any textbook.
     """
     n = series.shape[1]
+    seconds = np.diff(series, n=2, axis=1) ** 2
+    lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
+    rough = np.sqrt(np.min([seconds[:, -k:].mean(axis=1) / 6.0 for k in lasts], axis=0))
     if n <= _FEW:
-        squares = np.diff(series, n=2, axis=1) ** 2
-        lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
-        return np.asarray(
-            np.min([np.sqrt(squares[:, -k:].mean(axis=1) / 6.0) for k in lasts], axis=0)
-        )
+        return np.asarray(rough)
     last = math.ceil(_LATE * n)
     basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, last), 3))
     late = series[:, -last:]
@@ -128,13 +130,13 @@ def noise_of(series: Array) -> Array:
     tiny = np.finfo(np.float64).tiny
     r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, tiny)
     r = np.clip(r, 0.0, 0.9)
-    return np.asarray(np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r)))
+    smooth = np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
+    return np.asarray(np.minimum(smooth, (_CAP if n <= _MANY else _CAP_OF_MANY) * rough))
 
 
 def noise_sd(values: Array) -> float:
     """Noise of one value around its trend, from all second differences, shape (n,), n >= 3."""
-    second = np.diff(values, n=2)
-    return float(np.sqrt((second**2).mean() / 6.0))
+    return float(np.sqrt((np.diff(values, n=2) ** 2).mean() / 6.0))
 
 
 @lru_cache(maxsize=128)

@@ -57,8 +57,8 @@ def _spikes(run: History, loss: Series, kind: _Kind) -> Seen | None:
     steps, tops = loss.steps[high], values[high]
     worst = int(tops.argmax())
     return Seen(
-        summary=f"{_count(high)} in the {kind.name} loss, the highest {figure(float(tops[worst]))} at"
-        f" step {steps[worst]:g} where its neighbours are at {figure(float(base[high][worst]))}",
+        summary=f"{_count(high)} in the {kind.name} loss, the highest {figure(float(tops[worst]))}"
+        f" at step {steps[worst]:g} where its neighbours are at {figure(float(base[high][worst]))}",
         first_step=float(steps[0]),
         last_step=float(steps[-1]),
         figures={"spikes": _groups(high), "top": float(tops[worst]), "noise": sd},

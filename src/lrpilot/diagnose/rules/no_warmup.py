@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lrpilot.diagnose.advice import band
 from lrpilot.diagnose.history import History
+from lrpilot.diagnose.hump import LEAST, find_hump
 from lrpilot.diagnose.rule import BasicRule, Seen
-from lrpilot.diagnose.statistics import LEAST, find_rise
 from lrpilot.diagnose.view import finite, optimizer, peak_lr, total_steps
 
 _AT_PEAK = 0.9  # assumed: the first logged rate is that close to the peak
-_EARLY = 0.1  # assumed: the first tenth of the run
+_EARLY = 0.2  # assumed: the first fifth of the run
 _HURT = 1.05  # assumed: the loss rose by a twentieth there
 _SHARE = 0.06  # assumed: warm-up of most recipes (recommend/plan.py)
 
@@ -17,16 +17,16 @@ _SHARE = 0.06  # assumed: warm-up of most recipes (recommend/plan.py)
 def _look(run: History, alpha: float) -> Seen | str | None:
     steps = _warmup_steps(run)
     if steps is None:
-        return "the warm-up, or the rates of the first tenth of the run"
+        return "the warm-up, or the rates of the first fifth of the run"
     if steps > 0 or optimizer(run) == "sgd":
         return None
     found, used = band(run), peak_lr(run)
     early = finite(run.train_loss, least=10)
     if early is not None:
-        part = early.values[: max(LEAST, round(_EARLY * 2 * len(early)))]
-        rise = find_rise(part)
-        if rise is not None and rise.p <= alpha and rise.high >= _HURT * float(early.values[0]):
-            return _seen(run, f"the loss rose to {rise.high:.4g} in the first steps", None)
+        hump = find_hump(early.values[: max(LEAST, round(_EARLY * len(early)))])
+        if hump is not None and hump.p <= alpha and hump.high >= _HURT * abs(hump.low):
+            said = f"the loss rose from {hump.low:.4g} to {hump.high:.4g} in the first steps"
+            return _seen(run, said, None)
     sure = found is not None and found.basis != "prior"
     if found is not None and sure and used is not None and used > found.peak_lr:
         return _seen(run, f"the rate {used:g} is above the usual {found.peak_lr:g}", "info")
@@ -63,7 +63,7 @@ RULE = BasicRule(
     id="no-warmup",
     title="no warm-up where it matters",
     severity="warning",
-    needs="the warm-up, or the rates of the first tenth of the run",
+    needs="the warm-up, or the rates of the first fifth of the run",
     threshold="the first rate is 90% of the peak, and the early loss rises by 5% or the rate is"
     " above the recommended peak (assumed); not for plain SGD",
     remedy="warm up over 6% of the steps",
