@@ -53,7 +53,7 @@ def test_trainer_leaves_log_plan_and_checkpoints(version: str) -> None:
     assert (plan.schedule, plan.warmup_steps, plan.schedule_steps) == ("linear", 3, 24)
     assert (plan.evaluates, plan.eval_every_steps, plan.eval_examples) == (True, 8, 40)
     assert (plan.metric, plan.metric_mode, plan.keeps_best) == ("accuracy", "max", True)
-    assert "planned_lr" in plan.stated
+    assert {"planned_lr", "method"} <= plan.stated
     assert "train_examples" not in plan.stated
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lrpilot.diagnose.history import History
-from lrpilot.diagnose.readers import read
+from lrpilot.diagnose.readers import knows, read
 from lrpilot.errors import InputError
 
 AXOLOTL = """
@@ -175,7 +175,8 @@ Trainer(model, arguments, train_dataset=data["train"], eval_dataset=data["train"
 """)  # fmt: skip
     facts, plan = found.plan.facts, found.plan
     assert (facts.planned_lr, facts.batch_size, facts.epochs) == (2e-5, 32, 4.0)
-    assert facts.model == "bert-base-uncased"
+    assert (facts.model, facts.method) == ("bert-base-uncased", "full")
+    assert "method" in plan.stated
     assert (plan.schedule, plan.evaluates, plan.keeps_best) == ("linear", False, False)
     assert (plan.eval_on_train, plan.new_head) == (True, True)
     assert (plan.warmup_steps, plan.warmup_frac) == (None, None)
@@ -330,3 +331,5 @@ def test_a_script_without_training_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print('hello')\n")
     with pytest.raises(InputError, match="no known format"):
         read(tmp_path / "train.py")
+    assert not knows(tmp_path / "train.py")
+    assert not knows(tmp_path / "nothing")

@@ -143,6 +143,13 @@ def test_reinforcement_learning_has_no_loss(tmp_path: Path) -> None:
     assert any("reinforcement" in said for said in run.unread)
 
 
+def test_a_table_of_several_runs_is_no_log(tmp_path: Path) -> None:
+    body = "\n".join(f"{s},{s}" for _ in range(5) for s in (3, 1, 2))
+    (tmp_path / "grid.csv").write_text("steps,eval_loss\n" + body)
+    with pytest.raises(InputError, match="go back in 5 of 15 rows"):
+        read(tmp_path / "grid.csv")
+
+
 def test_a_table_of_data_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("text,label\nfine,1\n")
     with pytest.raises(InputError, match="the columns text, label"):

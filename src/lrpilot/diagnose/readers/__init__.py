@@ -25,7 +25,7 @@ from lrpilot.diagnose.readers import (
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.errors import InputError
 
-__all__ = ["FORMATS", "Format", "Place", "read"]
+__all__ = ["FORMATS", "Format", "Place", "knows", "read"]
 
 # In the order in which they are asked; the first that claims a place reads it.
 FORMATS: tuple[Format, ...] = (
@@ -81,6 +81,17 @@ def read(path: str | Path) -> list[History]:
     return _read_all(runs)
 
 
+def knows(path: str | Path) -> bool:
+    """Whether `read` would take this file or folder for a log or a plan, by a look at its start.
+
+    A hook that is handed every changed file can leave the others out.
+    """
+    try:
+        return _claimed(Place.at(Path(path))) is not None
+    except InputError:
+        return False
+
+
 def _unknown(place: Place) -> str:
     """What to say of a file that no format claims."""
     lacks = next((said for f in FORMATS if (said := f.nearly(place))), "is of no known format")
@@ -104,7 +115,13 @@ def _read_all(runs: list[tuple[Format, Place]]) -> list[History]:
 
 
 def _claimed(place: Place) -> Format | None:
-    return next((f for f in FORMATS if f.claims(place)), None)
+    for found in FORMATS:
+        try:
+            if found.claims(place):
+                return found
+        except (OSError, ValueError, RecursionError):  # damaged: not for certain this one's
+            continue
+    return None
 
 
 def _read(found: Format, place: Place) -> list[History]:

@@ -20,14 +20,18 @@ _ARGUMENTS = {
     "weight_decay", "max_grad_norm", "fp16", "bf16", "eval_strategy", "evaluation_strategy",
     "eval_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better",
 }  # fmt: skip
+_NAMES = ("training_args.bin", "adapter_config.json", "config.json")
 
 
 def facts_beside(*folders: Path) -> tuple[Plan, tuple[str, ...]]:
     """The plan that these folders' files state, the first folder first, and what went unread."""
     plans: list[Plan] = []
     unread: list[str] = []
+    present = {f.name for folder in folders for f in (folder / n for n in _NAMES) if f.is_file()}
+    if "config.json" in present and "adapter_config.json" not in present:
+        plans.append(make_plan({"method": "full"}))  # PEFT would have saved its own config
     for folder in dict.fromkeys(folders):
-        for name in ("training_args.bin", "adapter_config.json", "config.json"):
+        for name in _NAMES:
             file = folder / name
             if not file.is_file():
                 continue

@@ -34,7 +34,8 @@ def is_log(text: str) -> bool:
             continue
         names |= _names(line)
     counts = any(is_step(n) or is_epoch(n) for n in names)
-    return counts and any((k := kind_of(n)) is not None and k[0] != "epoch" for n in names)
+    known = {k[0] for n in names if (k := kind_of(n)) is not None}
+    return counts and not known.isdisjoint({"train_loss", "eval_loss", "score"})
 
 
 def _names(line: str) -> set[str]:

@@ -121,6 +121,7 @@ def _claims_database(place: Place) -> bool:
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     """A database that is only read, and closed again."""
     database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    database.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
         yield database
     finally:

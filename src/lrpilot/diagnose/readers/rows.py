@@ -32,6 +32,7 @@ _LOG_CALLS = (
     "Steps are W&B's count of log calls here, for no column tells optimizer steps; log"
     " train/global_step to have them."
 )
+_SEVERAL = 10  # rows; fewer may be anything
 _NESTED = 4  # levels of a row that are flattened
 
 
@@ -157,6 +158,11 @@ class Rows:
         epoch = self._column(epoch_name)
         step = self._column(step_name)
         if step is not None:
+            known = step[np.isfinite(step)]
+            if known.size >= _SEVERAL and np.ptp(known) == 0:
+                raise InputError(
+                    f"all {known.size:,} rows have step {known[0]:g}: give the log of one run"
+                )
             steps, said = _continuous(_filled(step), epoch)
             if step_name == "_step":
                 said = (*said, _LOG_CALLS)
@@ -186,9 +192,11 @@ def _continuous(step: Floats, epoch: Floats | None) -> tuple[Floats, tuple[str, 
     """Steps that start anew with each epoch, made continuous."""
     with np.errstate(invalid="ignore"):
         back = np.flatnonzero(np.diff(step) < 0)
+    whole = _filled(epoch) if epoch is not None else np.empty(0)
+    if back.size and not (whole.size and (whole[back + 1] > whole[back]).all()):
+        _check_order(step, back.size)
     if not back.size or epoch is None:
         return step, ()
-    whole = _filled(epoch)
     known = np.isfinite(whole) & np.isfinite(step)
     if not known.any() or (whole[known] != np.floor(whole[known])).any():
         return step, ()
@@ -197,6 +205,18 @@ def _continuous(step: Floats, epoch: Floats | None) -> tuple[Floats, tuple[str, 
     each = float(step[known].max()) + (1.0 if step[known].min() == 0 else 0.0)
     said = f"Steps start anew with each epoch; they were put behind each other, {each:g} an epoch."
     return step + (whole - whole[known].min()) * each, (said,)
+
+
+def _check_order(step: Floats, backwards: int) -> None:
+    """Refuse a table in which steps mostly jump about: it is of several runs, not one's log.
+
+    Raises:
+        InputError: More than a fifth of at least ten rows go back, and not all of them.
+    """
+    if step.size >= _SEVERAL and step.size / 5 < backwards < 0.8 * (step.size - 1):
+        raise InputError(
+            f"steps go back in {backwards:,} of {step.size:,} rows: give the log of one run"
+        )
 
 
 def _from_epochs(epoch: Floats, steps_per_epoch: int | None) -> tuple[Floats, tuple[str, ...]]:

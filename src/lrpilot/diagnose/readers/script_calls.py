@@ -98,9 +98,22 @@ def shared(script: Script) -> dict[str, Any]:
         found["lora_rank"] = None if rank is UNKNOWN else count(rank)
         alpha = script.value(lora.keywords["lora_alpha"]) if "lora_alpha" in lora.keywords else 8
         found["lora_alpha"] = None if alpha is UNKNOWN else positive(alpha)
+    elif found["model"] and not _may_be_adapted(script):
+        found["method"] = "full"
     if _new_head(script):
         found["new_head"] = True
     return found
+
+
+def _may_be_adapted(script: Script) -> bool:
+    """Whether anything is named after adapters, or freezes parameters."""
+    words = [*script.names.modules.values(), *(c.name for c in script.calls)]
+    if any(word in text.lower() for text in words for word in ("peft", "lora", "adapter")):
+        return True
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("requires_grad", "requires_grad_")
+        for node in ast.walk(script.tree)
+    )
 
 
 def _model(script: Script) -> str | None:

@@ -73,7 +73,7 @@ def is_log(names: Sequence[str]) -> bool:
     measured = [k[0] for n in [*names, *exported] if (k := kind_of(n)) is not None]
     sided = any(w in _SIDE_NAMES for w in words) and any(score_of(f"val_{w}") for w in words)
     long = all(any(w in group for w in words) for group in _LONG)
-    return any(kind != "epoch" for kind in measured) or sided or long
+    return any(kind in ("train_loss", "eval_loss", "score") for kind in measured) or sided or long
 
 
 @dataclass

@@ -103,11 +103,26 @@ def _row(value: Value) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for number, part in message(_bytes(value)):
         if number == 1:
-            name, data = _item(part)
+            name, data = _plain_item(part) or _item(part)
             row[name] = data
         elif number == 2:
             row["_step"] = next((v for n, v in message(_bytes(part)) if n == 1), 0)
     return row
+
+
+def _plain_item(item: Value) -> tuple[str, float] | None:
+    """The commonest item, fast: one short key, then a short JSON number; None for any other."""
+    if not isinstance(item, bytes) or len(item) < 6 or item[0] not in (0x0A, 0x12):
+        return None
+    end = 2 + item[1]
+    if item[1] > 0x7F or item[end : end + 2] != b"\x82\x01" or len(item) <= end + 2:
+        return None
+    if item[end + 2] > 0x7F or end + 3 + item[end + 2] != len(item):
+        return None
+    try:
+        return item[2:end].decode("utf-8", "replace"), float(item[end + 3 :])
+    except ValueError:
+        return None
 
 
 def _updates(value: Value) -> dict[str, Any]:

@@ -33,21 +33,29 @@ def message(data: bytes) -> Iterator[tuple[int, Value]]:
     Raises:
         WireError: A length or a type that cannot be.
     """
-    at = 0
-    while at < len(data):
-        key, at = varint(data, at)
+    at, end = 0, len(data)
+    while at < end:
+        key = data[at]
+        at += 1
+        if key > 0x7F:
+            key, at = varint(data, at - 1)
         kind = key & 7
         if kind == 0:
             value, at = varint(data, at)
             yield key >> 3, value
             continue
         if kind == 2:
-            length, at = varint(data, at)
+            if at >= end:
+                raise WireError("a length is missing")
+            length = data[at]
+            at += 1
+            if length > 0x7F:
+                length, at = varint(data, at - 1)
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
             raise WireError(f"a field of type {kind}")
-        if at + length > len(data):
+        if at + length > end:
             raise WireError("a field longer than its message")
         yield key >> 3, data[at : at + length]
         at += length
