@@ -128,6 +128,26 @@ def test_wandb_rows_of_older_versions(tmp_path: Path) -> None:
     assert any("1 lines" in said for said in run.unread)
 
 
+def test_what_trainers_print(tmp_path: Path) -> None:
+    hf = (
+        "  0%| | 0/20\r 50%|  | 10/20 {'loss': '0.5', 'learning_rate': '1e-05', 'epoch': '0.5'}\n"
+        "{'loss': nan, 'grad_norm': inf, 'learning_rate': 5e-06, 'epoch': 1.0}\n"
+        "{'eval_loss': 0.7, 'eval_runtime': 1.0, 'epoch': 1.0}\n"
+    )
+    run = one(tmp_path / "train.log", hf)
+    assert run.format == "hf-printed"
+    assert values(run.train_loss)[0] == 0.5
+    assert np.isnan(values(run.train_loss)[1])
+    assert values(run.eval_loss) == [0.7]
+    assert any("rows" in said for said in run.unread)
+    tune = "Step 1 | loss:2.5 lr:1e-5 tokens_per_second_per_gpu:9.0\nStep 2 | loss:2.0 lr:2e-5\n"
+    run = one(tmp_path / "log_1.txt", tune)
+    assert (steps(run.train_loss), values(run.lr)) == ([1, 2], [1e-5, 2e-5])
+    nano = "step 0: train loss 4.0, val loss 4.1\niter 0: loss 4.2, time 9ms\niter 9: loss 3.0, t\n"
+    run = one(tmp_path / "nano.txt", nano)
+    assert (steps(run.train_loss), values(run.eval_loss)) == ([0, 9], [4.1])
+
+
 def test_test_data_stands_in_for_validation_and_that_is_said(tmp_path: Path) -> None:
     run = one(tmp_path / "log.csv", "epoch,train_loss,test_loss\n1,2,3\n2,1,2\n")
     assert values(run.eval_loss) == [3, 2]
