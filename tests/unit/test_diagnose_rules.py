@@ -80,6 +80,7 @@ def old(values: np.ndarray) -> dict[str, Series]:
 
 NAN_TAIL = np.r_[TRAIN[:60], np.full(40, np.nan)]
 STORM = np.r_[0.7, noisy(np.full(15, 9.0), 0.3), noisy(np.full(84, 0.69), 0.02)]
+WILD = np.r_[0.7, noisy(np.full(59, 2.0), 0.6, 3).clip(0.71), TRAIN[60:]]
 DIVERGED = Series.of(at(100), grown(TRAIN, 2.0))
 ERRORS = {"eval_examples": None, "score": None}
 FIRES: dict[str, list[History]] = {
@@ -93,6 +94,8 @@ FIRES: dict[str, list[History]] = {
         with_series("train_loss", STORM),
         with_series("train_loss", noisy(np.where(U < 0.6, TRAIN, 3 * TRAIN), 0.05)),
         with_series("train_loss", FLAT, lr=decay(peak=1.0), eval_loss=None, **NO_SCORE),
+        with_series("train_loss", [10, 8, 8, 9, 20, 25], eval_loss=None, **NO_SCORE),
+        with_series("eval_loss", np.r_[300.0, EVAL[1:]], train_loss=Series.of(at(100), WILD)),
     ],
     "lr-too-low": [with_series("train_loss", FLAT, eval_loss=None, **NO_SCORE)],
     "loss-spikes": [
@@ -195,7 +198,13 @@ SILENT: dict[str, list[History]] = {
         with_series("train_loss", spiked(3.0, 50)),
         with_series("train_loss", FLAT),
     ],
-    "lr-too-low": [with_series("train_loss", STORM, eval_loss=None, **NO_SCORE)],
+    "lr-too-low": [
+        with_series("train_loss", STORM, eval_loss=None, **NO_SCORE),
+        with_series("train_loss", [10, 8, 8, 9, 20, 25], eval_loss=None, **NO_SCORE),
+        with_series("train_loss", FLAT, lr=Series.of(at(100), np.zeros(100))),
+        with_series("train_loss", FLAT),
+    ],
+    "no-schedule": [with_series("lr", np.zeros(100), schedule=None)],
     "loss-oscillates": [with_series("eval_loss", noisy(EVAL, 0.1, 3))],
     "overfitting": [
         with_series("eval_loss", noisy(EVAL, 0.05, 4)),

@@ -170,3 +170,8 @@ def test_outliers_upwards_and_dips_away_from_them() -> None:
     assert rest[50] == pytest.approx(2.0, abs=0.05)
     assert sd == pytest.approx(0.01, rel=0.4)
     assert down == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_constant_series_neither_rises_nor_has_a_hump() -> None:
+    assert find_rise(np.zeros(20)) is None
+    assert find_hump(np.full(20, 0.7)) is None

@@ -30,10 +30,10 @@ def find_hump(values: Array) -> Rise | None:
         values: Finite values in order, shape (n,).
 
     Returns:
-        None with fewer than `LEAST` values. `best` is the index before the window, `low` the
-        level of the start, `high` that of the window.
+        None with fewer than `LEAST` values, or where all are the same. `best` is the index before
+        the window, `low` the level of the start, `high` that of the window.
     """
-    if values.size < LEAST:
+    if values.size < LEAST or np.ptp(values) == 0.0:
         return None
     width = math.ceil(values.size / _MOST)
     means = values[: values.size // width * width].reshape(-1, width).mean(axis=1)

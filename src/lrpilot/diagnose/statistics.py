@@ -59,9 +59,9 @@ def find_rise(values: Array) -> Rise | None:
         values: Finite values in order, shape (n,).
 
     Returns:
-        None with fewer than `LEAST` values.
+        None with fewer than `LEAST` values, or where all are the same.
     """
-    if values.size < LEAST:
+    if values.size < LEAST or np.ptp(values) == 0.0:
         return None
     width = math.ceil(values.size / _MOST)
     extra = values.size % width

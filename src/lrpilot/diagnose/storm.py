@@ -21,6 +21,7 @@ _PREFIXES = (1.0, 0.75, 0.5)  # the end of the run, and two earlier places
 ABOVE_START = 1.03  # assumed: losses that fall from the first step on stay below their start
 _FOR_HUMP = 0.8  # assumed: its part of alpha, the commonest mark where a rate warms up and decays
 _OUTSIDE = 0.05  # assumed: the level of the same test where the rate is above its band already
+_SHORT, _TIMES = 20, 1.7  # assumed: noise of 30% has two values in a row there once in 1e4
 _TWICE = 2.0  # assumed: a validation at twice the first training loss, with training above it too
 
 
@@ -50,7 +51,19 @@ def find_storm(run: History, alpha: float) -> Storm | None:
     if hump is not None and hump.p <= level and hump.high >= ABOVE_START * abs(hump.low):
         stop = min(len(loss), hump.best + 1 + max(2, len(loss) // 10))
         return Storm(loss, hump, stop, False)
-    return _both_above(run)
+    return _multiplied(loss) or _both_above(run)
+
+
+def _multiplied(loss: Series) -> Storm | None:
+    """An end that is a multiple of all before, in logs that are too short for a test."""
+    if len(loss) >= _SHORT or (loss.values <= 0).any():
+        return None
+    end = float(loss.values[-2:].min())
+    best = int(loss.values[:-2].argmin())
+    low = float(np.median(loss.values[:-2]))
+    if end < _TIMES * low or end < HUMP * float(loss.values[0]):
+        return None
+    return Storm(loss, Rise(p=0.0, best=best, low=low, high=end, sd=0.0), len(loss), True)
 
 
 def _on_logs(test: Callable[[Array], Rise | None], values: Array) -> Rise | None:

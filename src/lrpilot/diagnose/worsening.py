@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.statistics import LEAST, Rise, find_rise
 from lrpilot.diagnose.trend import Progress, progress
-from lrpilot.diagnose.view import finite
+from lrpilot.diagnose.view import figure, finite
 
 LEAST_RISE = 0.003  # assumed: less of the loss is not worth a word
 STORM = 0.2  # assumed: a training loss a fifth above its best has diverged
 _DROP, _SURE = 0.02, 0.05  # assumed: a fall of 2% is next to nothing, if it is surely below 5%
 _ERRORS = 2.0  # closed form: two standard errors, 97.7% one-sided
+
+
+STILL = 5  # assumed: so many values that never change are no accident
+_SAME = 1e-6  # assumed: logs round to four to seven digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def no_progress(run: History) -> Progress | None:
 
     No loss may have fallen by more than that, nor the score have risen.
     """
-    if run.finished is False:
+    if run.finished is False or stands_still(run) is not None:
         return None
     up = -1.0 if run.score_mode == "max" else 1.0
     courses = [
@@ -71,7 +77,8 @@ def no_progress(run: History) -> Progress | None:
 
 def _surely_flat(seen: Progress) -> bool:
     won = seen.start - seen.end
-    return seen.drop < _DROP and won + _ERRORS * seen.error < _SURE * abs(seen.start)
+    flat = abs(seen.drop) < _DROP or -_SURE < seen.drop < 0.0
+    return flat and won + _ERRORS * seen.error < _SURE * abs(seen.start)
 
 
 def _gain(seen: Progress) -> float:
@@ -80,3 +87,21 @@ def _gain(seen: Progress) -> float:
     if -1.0 <= seen.start < 0.0:
         scale = max(scale, 1.0 - scale)
     return (seen.start - seen.end) / scale if scale else 0.0
+
+
+def stands_still(run: History) -> str | None:
+    """In words, why nothing can train: no rate, no gradient, or a loss that never changes."""
+    for series, name in ((run.lr, "rate"), (run.grad_norm, "gradient")):
+        seen = finite(series, least=STILL)
+        if seen is not None and not (seen.values != 0).any():
+            return f"the {name} is zero from start to end"
+    for series, name in ((run.eval_loss, "validation"), (run.train_loss, "training")):
+        seen = finite(series, least=STILL)
+        if seen is not None and _is_constant(seen):
+            return f"the {name} loss is {figure(float(seen.values[0]))} from start to end"
+    return None
+
+
+def _is_constant(series: Series) -> bool:
+    top = max(1e-12, float(np.abs(series.values).max()))
+    return float(np.ptp(series.values)) <= _SAME * top

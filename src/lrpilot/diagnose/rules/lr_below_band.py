@@ -8,6 +8,7 @@ from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.view import peak_lr
 
 _NEEDS = "the rate, and the model (--model, --task, --method)"
+_KNOWN = 3.0  # assumed: half a power of ten below; errors low cost little (docs/recommend.md)
 _UNSURE = 10.0  # assumed: where the very model is unknown, only a power of ten off is told
 
 
@@ -15,7 +16,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     used, found = peak_lr(run), band(run)
     if used is None or found is None or found.basis == "prior":
         return _NEEDS
-    edge = found.low / (1.0 if found.basis in ("model", "family") else _UNSURE)
+    edge = found.low / (_KNOWN if found.basis in ("model", "family") else _UNSURE)
     if used >= edge:
         return None
     return Seen(
@@ -31,8 +32,8 @@ RULE = BasicRule(
     title="the rate lies below the recommended band",
     severity="warning",
     needs=_NEEDS,
-    threshold="the lower end of recommend's 80% band, calibrated on families it had not seen"
-    " (measured: docs/recommend.md); a tenth of it where the model is not known (assumed)",
+    threshold="a third of the lower end of recommend's 80% band, calibrated on families it had not"
+    " seen (measured: docs/recommend.md); a tenth of it where the model is not known (assumed)",
     remedy="take the recommended peak",
     source="lrpilot recommend: published recipes, docs/recommend.md",
     look=_look,

@@ -19,7 +19,11 @@ def _look(run: History, alpha: float) -> Seen | str | None:
             return "the logged rate, or the schedule's name"
         return _finding(run, f'the schedule is "{name}"') if name in FLAT else None
     top, last = float(lr.values.max()), float(lr.values[-1])
-    if last < _FELL * top or (name is not None and name not in FLAT and not _told(run)):
+    if (
+        top <= 0.0
+        or last < _FELL * top
+        or (name is not None and name not in FLAT and not _told(run))
+    ):
         return None
     if name is None and not _told(run):
         return "more of the run: the rate has not fallen yet"

@@ -21,9 +21,9 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     if steps > 0 or optimizer(run) == "sgd":
         return None
     found, used = band(run), peak_lr(run)
-    early = finite(run.train_loss, least=10)
+    early = finite(run.train_loss, least=LEAST)
     if early is not None:
-        hump = find_hump(early.values[: max(LEAST, round(_EARLY * len(early)))])
+        hump = find_hump(early.values[: round(_EARLY * len(early))])
         if hump is not None and hump.p <= alpha and hump.high >= _HURT * abs(hump.low):
             said = f"the loss rose from {hump.low:.4g} to {hump.high:.4g} in the first steps"
             return _seen(run, said, None)

@@ -9,6 +9,7 @@ from lrpilot.diagnose.storm import find_storm
 from lrpilot.diagnose.trend import progress
 from lrpilot.diagnose.view import figure, finite, is_classification, is_partial
 
+_MUCH = 0.85  # assumed: and one that keeps 85% has learned next to nothing
 _LEFT = 0.7  # assumed: a classifier that keeps 70% of its starting loss has hardly learned
 _STORM = 0.005  # assumed: at such doubt of a storm it is left to lr-too-high
 _LEAST = 5
@@ -33,6 +34,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         summary=f"the training loss ends at {figure(course.end)}{beside},"
         f" {course.end / course.start:.0%} of its start: the training data are not learned",
         last_step=float(loss.steps[-1]),
+        severity="warning" if course.end > _MUCH * course.start else None,
         figures={"start": course.start, "end": course.end},
         advice=higher(run),
     )
@@ -41,9 +43,10 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 RULE = BasicRule(
     id="underfitting",
     title="underfitting",
-    severity="warning",
+    severity="info",
     needs="training losses of a classification to the end of the run",
-    threshold=f"{_LEFT:.0%} of the starting loss is left (assumed), by two standard errors",
+    threshold=f"{_LEFT:.0%} of the starting loss is left (assumed), by two standard errors; a"
+    f" warning where {_MUCH:.0%} is left",
     remedy="a higher rate, more epochs, or more trainable parameters (unfreeze, a larger"
     " LoRA rank)",
     source="article: a lower rate is slower; TheDeepChecker (overfit one batch first)",
