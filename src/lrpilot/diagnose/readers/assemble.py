@@ -9,6 +9,7 @@ from typing import Any
 
 from lrpilot.diagnose.history import History, Mode, Plan, Series
 from lrpilot.diagnose.readers.collect import Collector
+from lrpilot.diagnose.readers.epochs import passes
 from lrpilot.diagnose.readers.names import (
     SCORES,
     Kind,
@@ -52,6 +53,8 @@ def assemble(
     score_name, mode = _score(series, taken, plan)
     said += _sentences(series, taken, score_name)
     chosen: dict[str, Any] = {kind: series[name] for kind, name in taken.items() if kind != "score"}
+    if "epoch" in chosen:
+        chosen["epoch"] = passes(chosen["epoch"])
     leading = taken.get("train_loss") or taken.get("lr") or taken.get("eval_loss")
     used = {*(name for kind, name in taken.items() if kind != "score"), score_name}
     others = {n: s for n, s in series.items() if n not in used or n == not_a_loss}

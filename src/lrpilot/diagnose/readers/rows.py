@@ -142,8 +142,6 @@ class Rows:
             rows = np.frombuffer(indices, dtype=np.int64)
             values = np.frombuffer(numbers, dtype=np.float64)
             if name != counter:
-                if counter is None and is_epoch(name) and (values == np.floor(values)).all():
-                    values = steps[rows] / (steps_per_epoch or 1)  # epochs done
                 collected.put(name, steps[rows] + first_step, values)
         if self._names_left_out:
             said = (*said, f"Only the first {MOST_NAMES:,} columns were read.")

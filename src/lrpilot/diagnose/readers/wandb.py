@@ -18,6 +18,7 @@ from lrpilot.diagnose.readers.yaml_text import load_yaml
 from lrpilot.errors import InputError, MissingExtraError
 
 _HISTORY = "wandb-history.jsonl"
+_ITS_OWN = ("_step", "_runtime", "_timestamp")
 
 
 def _claims(place: Place) -> bool:
@@ -74,6 +75,8 @@ def _history(
     finished: bool | None,
 ) -> History:  # fmt: skip
     collected, more = rows.collect()
+    for name in _ITS_OWN:
+        collected.drop(name)
     beside, unread = _settings_beside(folder)
     return assemble(
         where, "wandb", collected, plan=join(plan, beside), unread=(*said, *more, *unread),
