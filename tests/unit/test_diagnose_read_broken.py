@@ -196,6 +196,33 @@ def test_tensorboard_lengths_that_lie(tmp_path: Path) -> None:
     assert "no metric" in refused(path)
 
 
+def scalar(tag: bytes, step: int, value: float) -> bytes:
+    inner = b"\x0a" + bytes([len(tag)]) + tag + b"\x15" + struct.pack("<f", value)
+    summary = b"\x0a" + bytes([len(inner)]) + inner
+    body = b"\x09" + b"\0" * 8 + b"\x10" + bytes([step, 0x2A, len(summary)]) + summary
+    return event(len(body), body)
+
+
+def test_keras_event_files_of_two_folders_are_one_run(tmp_path: Path) -> None:
+    start = b"\x09" + b"\0" * 8 + b"\x1a\x0dbrain.Event:2"
+    for side, value in (("train", 0.5), ("validation", 0.75)):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "events.out.tfevents.1.host.1.0.v2").write_bytes(
+            event(len(start), start) + scalar(b"epoch_loss", 1, value)
+        )
+    (run,) = read(tmp_path)
+    assert run.train_loss is not None
+    assert run.eval_loss is not None
+    assert (list(run.train_loss.values), list(run.eval_loss.values)) == ([0.5], [0.75])
+
+
+def test_what_could_not_be_read_beside_others_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss\n1,2\n")
+    (tmp_path / "trainer_log.jsonl").write_text('{"current_steps": 1, "loss": 2}\n' + "x\n" * 99)
+    (run,) = read(tmp_path)
+    assert any("Left out" in said and "JSON Lines" in said for said in run.unread)
+
+
 def test_a_wandb_log_with_lengths_that_lie(tmp_path: Path) -> None:
     path = tmp_path / "run-a.wandb"
     for frame in (b"\0" * 4 + b"\xff\xff\x01", b"\0" * 4 + b"\x02\x00\x01\xff\xff", b""):

@@ -220,6 +220,24 @@ def test_our_own_record(tmp_path: Path) -> None:
     assert run.plan.eval_examples == 7
 
 
+def test_a_trainer_that_went_on_after_its_end(tmp_path: Path) -> None:
+    log = [{"step": s, "loss": 1 / s} for s in range(1, 11)]
+    log.insert(5, {"step": 5, "train_runtime": 1.0, "train_loss": 0.5})
+    state = {"best_metric": None, "log_history": log, "global_step": 10, "max_steps": 10}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    run = one(tmp_path)
+    assert (run.resumes, run.finished) == ((5,), True)
+
+
+def test_a_synced_wandb_run_has_its_config_beside(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "wandb-history.jsonl").write_text('{"_step": 1, "train/loss": 2}\n')
+    (tmp_path / "files" / "config.yaml").write_text(
+        "_wandb:\n  value: {}\nlearning_rate:\n  desc: null\n  value: 3.0e-05\n"
+    )
+    assert one(tmp_path).plan.facts.planned_lr == 3e-5
+
+
 def test_a_folder_of_runs_gives_each_of_them(tmp_path: Path) -> None:
     record(tmp_path / "a")
     shutil.copytree(DATA / "hf-5.23.0" / "run", tmp_path / "b" / "run")

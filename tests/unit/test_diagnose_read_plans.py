@@ -5,6 +5,7 @@ The YAML texts are written here with the keys of each project's own examples.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,17 @@ model.fit(x, y, epochs=10, batch_size=32, validation_data=(x, y),
     short = script(tmp_path, "model.compile('adam', loss='mse')\nmodel.fit(x, y)\n")
     assert (short.plan.facts.planned_lr, short.plan.evaluates) == (1e-3, False)
     assert (short.plan.schedule, short.plan.keeps_best) == ("constant", False)
+
+
+def test_a_notebook(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["TrainingArguments"]},
+        {"cell_type": "code", "source": ["!pip install x\n", "%matplotlib inline\n", "lr = 3e-5"]},
+        {"cell_type": "code", "source": "%%bash\nls (("},
+        {"cell_type": "code", "source": ["a = TrainingArguments('o', learning_rate=lr)\n", "a?"]},
+    ]
+    (tmp_path / "train.ipynb").write_text(json.dumps({"cells": cells, "nbformat": 4}))
+    assert one(tmp_path / "train.ipynb").plan.facts.planned_lr == 3e-5
 
 
 def test_two_runs_in_one_script_are_two_plans(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A further format is one file that defines a `Format`, and one line in `FORMATS`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lrpilot.diagnose.history import History
@@ -48,6 +49,7 @@ FORMATS: tuple[Format, ...] = (
 )
 _DEEPEST = 6  # levels of folders that are searched for runs
 _MOST_PLACES = 20_000  # files and folders that one search looks at
+_MOST_PROBLEMS = 10  # of other runs that are told
 _MOST_RUNS = 500  # runs that one search reads
 
 
@@ -103,17 +105,18 @@ def _unknown(place: Place) -> str:
 
 
 def _read_all(runs: list[tuple[Format, Place]]) -> list[History]:
-    """All that can be read; an error where none can."""
+    """All that can be read, the first of which tells what could not; an error where none can."""
     histories: list[History] = []
-    problem: InputError | None = None
+    problems: list[InputError] = []
     for found, place in runs:
         try:
             histories += _read(found, place)
         except InputError as error:
-            problem = problem or error
-    if not histories and problem is not None:
-        raise problem
-    return histories
+            problems.append(error)
+    if not histories and problems:
+        raise problems[0]
+    left_out = tuple(f"Left out: {error}." for error in problems[:_MOST_PROBLEMS])
+    return [replace(histories[0], unread=(*histories[0].unread, *left_out)), *histories[1:]]
 
 
 def _claimed(place: Place) -> Format | None:

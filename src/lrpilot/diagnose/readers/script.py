@@ -1,4 +1,4 @@
-"""A Python training script, by its syntax tree: what it would train with. It is never run."""
+"""A Python script or notebook, by its syntax tree: what it would train with. It is never run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lrpilot.diagnose.history import History
-from lrpilot.diagnose.readers.bounded import read_text
+from lrpilot.diagnose.readers.bounded import parse_json, read_text
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.diagnose.readers.script_calls import Call, Script, call_of
 from lrpilot.diagnose.readers.script_hf import hf_plans
@@ -19,6 +20,8 @@ from lrpilot.diagnose.readers.script_values import Names
 from lrpilot.errors import InputError
 
 _LARGEST = 1_000_000  # assumed: bytes
+_LARGEST_NOTEBOOK = 30_000_000  # assumed: bytes, with its pictures
+_MAGIC = re.compile(r"^([ \t]*)[%!?].*$|^.*\?[ \t]*$", re.MULTILINE)
 _TRAINS = re.compile(
     r"\b(?:TrainingArguments|(?:SFT|DPO|ORPO|KTO|CPO|GRPO|Reward|RLOO|OnlineDPO)Config"
     r"|torch\.optim|optim\.\w+|configure_optimizers|get_scheduler)\s*\(?"
@@ -27,19 +30,37 @@ _TRAINS = re.compile(
 
 
 def _claims(place: Place) -> bool:
-    if place.path.suffix.lower() != ".py" or place.is_dir:
+    if place.path.suffix.lower() not in (".py", ".ipynb") or place.is_dir:
         return False
-    text = place.text
-    if place.size > len(place.head):
-        try:
-            text = read_text(place.path, _LARGEST)
-        except (InputError, OSError):
-            return False
-    return bool(_TRAINS.search(text))
+    try:
+        return bool(_TRAINS.search(_code(place)))
+    except (InputError, OSError):
+        return False
+
+
+def _code(place: Place) -> str:
+    """The Python of a script, or of a notebook's cells without their magics."""
+    if place.path.suffix.lower() != ".ipynb":
+        return read_text(place.path, _LARGEST)
+    data = parse_json(read_text(place.path, _LARGEST_NOTEBOOK), place.path)
+    cells = data.get("cells") if isinstance(data, dict) else None
+    code = [c for c in cells or () if isinstance(c, dict) and c.get("cell_type") == "code"]
+    text = "\n".join(_cell(cell.get("source")) for cell in code)
+    if len(text) > _LARGEST:
+        raise InputError(f"{place.path} has too much code for a notebook: give a script")
+    return text
+
+
+def _cell(source: Any) -> str:
+    """A cell's lines; one with a magic of its own (%%bash) is no Python."""
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source or "")
+    if text.lstrip().startswith("%%"):
+        return ""
+    return _MAGIC.sub(r"\1pass", text)
 
 
 def _read(place: Place) -> list[History]:
-    script = parse(read_text(place.path, _LARGEST), place.path)
+    script = parse(_code(place), place.path)
     for plans in (hf_plans, keras_plans, torch_plans):
         found = plans(script)
         if not found:
@@ -89,7 +110,7 @@ def _calls(tree: ast.Module, names: Names) -> Iterator[Call]:
 
 FORMAT = Format(
     name="script",
-    what="a Python training script (transformers, TRL, torch, Lightning, Keras)",
+    what="a Python training script or notebook (transformers, TRL, torch, Lightning, Keras)",
     claims=_claims,
     read=_read,
     plan=True,
