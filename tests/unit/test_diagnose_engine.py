@@ -130,7 +130,7 @@ def test_a_rate_that_failed_is_never_advised_again() -> None:
     found = band(run)
     assert found is not None
     assert down.lr == found.peak_lr
-    assert "band" in down.because
+    assert "published recipes" in down.because
 
 
 def test_without_facts_the_advice_rests_on_the_run_and_says_so() -> None:

@@ -81,6 +81,7 @@ def old(values: np.ndarray) -> dict[str, Series]:
 NAN_TAIL = np.r_[TRAIN[:60], np.full(40, np.nan)]
 STORM = np.r_[0.7, noisy(np.full(15, 9.0), 0.3), noisy(np.full(84, 0.69), 0.02)]
 WILD = np.r_[0.7, noisy(np.full(59, 2.0), 0.6, 3).clip(0.71), TRAIN[60:]]
+EXPLODING = noisy(np.r_[np.full(20, 0.3), np.full(80, 60.0)], 0.3, 4)
 DIVERGED = Series.of(at(100), grown(TRAIN, 2.0))
 ERRORS = {"eval_examples": None, "score": None}
 FIRES: dict[str, list[History]] = {
@@ -96,6 +97,9 @@ FIRES: dict[str, list[History]] = {
         with_series("train_loss", FLAT, lr=decay(peak=1.0), eval_loss=None, **NO_SCORE),
         with_series("train_loss", [10, 8, 8, 9, 20, 25], eval_loss=None, **NO_SCORE),
         with_series("eval_loss", np.r_[300.0, EVAL[1:]], train_loss=Series.of(at(100), WILD)),
+        healthy(
+            train_loss=Series.of(at(100), SHALLOW), grad_norm=Series.of(at(100), EXPLODING),
+        ),
     ],
     "lr-too-low": [with_series("train_loss", FLAT, eval_loss=None, **NO_SCORE)],
     "loss-spikes": [

@@ -55,7 +55,8 @@ def _show_finding(
     drawn = _series(history, series)
     if drawn is not None and series not in said:
         line, low, high = sparkline(drawn)
-        console.print(f"    {line} [dim]{escape(series)} {low:.4g} to {high:.4g}[/dim]")
+        name = series if drawn is getattr(history, series) else history.score_name or "score"
+        console.print(f"    {line} [dim]{escape(name)} {low:.4g} to {high:.4g}[/dim]")
     _paragraph(console, "  → ", finding.remedy)
     if finding.advice is not None and finding.advice not in said:
         a = finding.advice

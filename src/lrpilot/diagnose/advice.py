@@ -86,7 +86,7 @@ def _own(lr: float, used: float, side: str) -> Advice:
 
 def _because(found: Recommendation) -> str:
     first = found.reasons[0].text if found.reasons else f"basis {found.basis}"
-    return f"recommended band {found.low:g} to {found.high:g} ({first})"
+    return f"published recipes, {first}"
 
 
 def _tidy(rate: float) -> float:

@@ -18,6 +18,7 @@ LEAST = 10
 _MOST = 128  # assumed: longer series are averaged to at most so many values first
 _STARTS, _WIDTHS = (1, 3), (2, 4, 8, 16)  # assumed: one high value alone is a spike
 _SECOND = 0.25  # assumed: so much of the rise the second highest value shows, too
+_GRID, _STEP = 32, 8
 _RUNS = 10_000
 _SEED = 20_261_125
 _MEDIAN = 0.6745 * math.sqrt(6.0)  # closed form: a normal second difference's median size
@@ -36,7 +37,9 @@ def find_hump(values: Array) -> Rise | None:
     if values.size < LEAST or np.ptp(values) == 0.0:
         return None
     width = math.ceil(values.size / _MOST)
-    means = values[: values.size // width * width].reshape(-1, width).mean(axis=1)
+    n = values.size // width
+    n -= n % _STEP if n > _GRID else 0  # few lengths, few simulated nulls; the latest values go
+    means = values[: n * width].reshape(-1, width).mean(axis=1)
     weights, spans = _contrasts(means.size)
     sizes = weights @ means
     at = int(sizes.argmax())

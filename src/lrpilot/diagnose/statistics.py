@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 LEAST = 5  # closed form: fewer values have no two second differences in their later half
 _MOST = 64  # assumed: longer series are averaged to at most so many values first
+_GRID, _STEP = 32, 4
 _RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
 _SEED = 20_261_124
 _FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
@@ -65,6 +66,8 @@ def find_rise(values: Array) -> Rise | None:
         return None
     width = math.ceil(values.size / _MOST)
     extra = values.size % width
+    if values.size // width > _GRID:  # few lengths, few simulated nulls; the oldest values go
+        extra += values.size // width % _STEP * width
     means = values[extra:].reshape(-1, width).mean(axis=1)
     n = means.size
     weights, turns = rise_contrasts(n)

@@ -23,16 +23,19 @@ _FOR_HUMP = 0.8  # assumed: its part of alpha, the commonest mark where a rate w
 _OUTSIDE = 0.05  # assumed: the level of the same test where the rate is above its band already
 _SHORT, _TIMES = 20, 1.7  # assumed: noise of 30% has two values in a row there once in 1e4
 _TWICE = 2.0  # assumed: a validation at twice the first training loss, with training above it too
+_FAR = 10.0  # assumed: or at ten times it, with training above half of it
+_GRADIENT = 30.0  # measured: healthy runs of the corpus come to 11 times, storms to 42 and more
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """A loss that rose: the series, the rise, where it stops, and whether that is the end."""
+    """What rose: its name, the series, the rise, where it stops, and whether that is the end."""
 
     loss: Series
     rise: Rise
     stop: int
     to_the_end: bool
+    what: str = "loss"
 
 
 def find_storm(run: History, alpha: float) -> Storm | None:
@@ -51,7 +54,7 @@ def find_storm(run: History, alpha: float) -> Storm | None:
     if hump is not None and hump.p <= level and hump.high >= ABOVE_START * abs(hump.low):
         stop = min(len(loss), hump.best + 1 + max(2, len(loss) // 10))
         return Storm(loss, hump, stop, False)
-    return _multiplied(loss) or _both_above(run)
+    return _multiplied(loss) or _both_above(run) or _gradients(run)
 
 
 def _multiplied(loss: Series) -> Storm | None:
@@ -91,10 +94,27 @@ def _both_above(run: History) -> Storm | None:
         return None
     start = float(train.values[0])
     near = np.interp(held.steps, train.steps, train.values)
-    high = (held.values >= _TWICE * start) & (near >= start)
+    twice = (held.values >= _TWICE * start) & (near >= start)
+    high = twice | ((held.values >= _FAR * start) & (near >= start / _TWICE))
     if not high.any():
         return None
     at = int(np.flatnonzero(high)[0])
     stop = int(np.searchsorted(train.steps, held.steps[at], side="right"))
     top = Rise(p=0.0, best=0, low=start, high=float(held.values[high].max()), sd=0.0)
     return Storm(train, top, max(1, stop), bool(high[-1]))
+
+
+def _gradients(run: History) -> Storm | None:
+    """Gradient norms that grew for good while the loss did not halve."""
+    norm, loss = finite(run.grad_norm, least=20), finite(run.train_loss, least=20)
+    if norm is None or loss is None:
+        return None
+    few = max(3, len(norm) // 10)
+    means = [float(np.median(part)) for part in np.array_split(norm.values, len(norm) // few)]
+    top = int(np.argmax(means))
+    course = progress(loss.values)
+    if means[0] <= 0 or means[top] < _GRADIENT * means[0] or course.end < 0.5 * course.start:
+        return None
+    first, stop = top * few, min(len(norm), (top + 1) * few)
+    rise = Rise(p=0.0, best=max(0, first - 1), low=means[0], high=means[top], sd=0.0)
+    return Storm(norm, rise, stop, top == len(means) - 1, "gradient norm")

@@ -22,10 +22,11 @@ def _seen(run: History, storm: Storm) -> Seen:
     start = float(loss.values[0])
     first, last = float(loss.steps[rise.best]), float(loss.steps[storm.stop - 1])
     above = f", above the {figure(start)} it started with" if rise.high > start else ""
+    above = above if storm.what == "loss" else ", and the loss did not halve"
     back = "" if storm.to_the_end else f"; it ended at {figure(float(loss.values[-1]))}"
     return Seen(
-        summary=f"the loss rose from {figure(rise.low)} to {figure(rise.high)} between steps"
-        f" {first:g} and {last:g}{above}{back}",
+        summary=f"the {storm.what} rose from {figure(rise.low)} to {figure(rise.high)} between"
+        f" steps {first:g} and {last:g}{above}{back}",
         first_step=first,
         last_step=last,
         figures={"low": rise.low, "high": rise.high, "start": start, "noise": rise.sd, "p": rise.p},
@@ -53,8 +54,10 @@ RULE = BasicRule(
     severity="error",
     needs="training losses, five or more",
     threshold=f"the end {END:g} times the best level, a quarter of the descent lost, or"
-    f" {ABOVE_START - 1:.0%} above the start (assumed; peers take 1.5 and 2 times the minimum);"
-    " and a rise that noise alone explains with less than the rule's share of 5% (simulated null)",
+    f" {ABOVE_START - 1:.0%} above the start (assumed; peers take 1.5 and 2 times the minimum), and"
+    " a rise that noise alone explains with less than the rule's share of 5% (simulated null); or"
+    " validation at twice the first training loss with training above it (assumed); or gradients"
+    " that grew 30 times while the loss did not halve (measured on the corpus)",
     remedy="start again, or from the best checkpoint, at a tenth of the rate",
     source="article: too high a rate diverges, skips the optimum, is unstable; TheDeepChecker"
     " (loss twice its minimum)",
