@@ -80,41 +80,73 @@ def write_hf(folder: Path) -> None:
     keep_only(folder / "run")
 
 
-def write_trl(folder: Path) -> None:
-    from datasets import Dataset
-    from peft import LoraConfig
+def tiny_language_model() -> tuple[Any, Any]:
+    """A GPT-2 of one layer over ten letters, and its tokenizer."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast, set_seed
-    from trl import SFTConfig, SFTTrainer
 
     set_seed(0)
     words = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[EOS]", *"abcdefghij"])}
     raw = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]",
-                                        eos_token="[EOS]", unk_token="[UNK]")  # fmt: skip
-    config = GPT2Config(vocab_size=len(words), n_positions=32, n_embd=16, n_layer=1, n_head=2,
-                        bos_token_id=2, eos_token_id=2)  # fmt: skip
-    data = Dataset.from_list(
-        [{"text": " ".join("abcdefghij"[i % 5 : i % 5 + 5])} for i in range(48)]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="[PAD]", eos_token="[EOS]", unk_token="[UNK]"
     )
-    shared = {"output_dir": "run", "max_steps": 12, "per_device_train_batch_size": 4,
-              "learning_rate": 2e-4, "logging_steps": 2, "eval_strategy": "steps", "eval_steps": 4,
-              "save_strategy": "steps", "save_steps": 12, "report_to": [], "use_cpu": True,
-              "bf16": False, "warmup_steps": 2, "lr_scheduler_type": "cosine"}  # fmt: skip
-    if version("trl").startswith("0."):
-        arguments = SFTConfig(dataset_text_field="text", max_seq_length=16, **shared)
-    else:
-        arguments = SFTConfig(max_length=16, **shared)
+    config = GPT2Config(
+        vocab_size=len(words), n_positions=64, n_embd=16, n_layer=1, n_head=2,
+        bos_token_id=2, eos_token_id=2,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config), tokenizer
+
+
+def write_trl(folder: Path) -> None:
+    import trl
+    from datasets import Dataset
+    from peft import LoraConfig
+
+    common = {"max_steps": 12, "per_device_train_batch_size": 4, "logging_steps": 2,
+              "eval_strategy": "steps", "eval_steps": 4, "save_strategy": "steps",
+              "save_steps": 12, "report_to": [], "use_cpu": True, "bf16": False,
+              "warmup_steps": 2}  # fmt: skip
     lora = LoraConfig(r=4, lora_alpha=8, target_modules=["c_attn"], task_type="CAUSAL_LM",
                       fan_in_fan_out=True)  # fmt: skip
-    trainer = SFTTrainer(
-        model=GPT2LMHeadModel(config), args=arguments, train_dataset=data, eval_dataset=data,
+    texts = [{"text": " ".join("abcdefghij"[i % 5 : i % 5 + 5])} for i in range(48)]
+    old = version("trl").startswith("0.")
+    length = {"dataset_text_field": "text", "max_seq_length": 16} if old else {"max_length": 16}
+    model, tokenizer = tiny_language_model()
+    data = Dataset.from_list(texts)
+    arguments = trl.SFTConfig(
+        output_dir="run", learning_rate=2e-4, lr_scheduler_type="cosine", **length, **common
+    )
+    trainers = [trl.SFTTrainer(
+        model=model, args=arguments, train_dataset=data, eval_dataset=data,
         processing_class=tokenizer, peft_config=lora,
-    )  # fmt: skip
-    trainer.train()
-    trainer.save_state()
-    keep_only(folder / "run")
+    )]  # fmt: skip
+    if not old:
+        pairs = Dataset.from_list([{"prompt": "a b", "chosen": "c d", "rejected": "e f"}] * 32)
+        model, tokenizer = tiny_language_model()
+        trainers.append(trl.DPOTrainer(
+            model=model, ref_model=tiny_language_model()[0], train_dataset=pairs,
+            args=trl.DPOConfig(output_dir="dpo", **common), eval_dataset=pairs,
+            processing_class=tokenizer,
+        ))  # fmt: skip
+        prompts = Dataset.from_list([{"prompt": "a b"}] * 32)
+        model, tokenizer = tiny_language_model()
+        sampling = {"num_generations": 4, "max_completion_length": 8}
+        trainers.append(trl.GRPOTrainer(
+            model=model, args=trl.GRPOConfig(output_dir="grpo", **common, **sampling),
+            reward_funcs=letters, train_dataset=prompts, eval_dataset=prompts,
+            processing_class=tokenizer,
+        ))  # fmt: skip
+    for trainer in trainers:
+        trainer.train()
+        trainer.save_state()
+    keep_only(folder)
+
+
+def letters(completions: list[str], **_: Any) -> list[float]:
+    """A reward: the length of what was written."""
+    return [float(len(text)) for text in completions]
 
 
 def keep_only(folder: Path) -> None:

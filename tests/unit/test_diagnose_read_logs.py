@@ -89,6 +89,17 @@ def test_trl_with_lora(version: str) -> None:
     assert steps(run.eval_loss) == [4, 8, 12]
 
 
+def test_trl_preference_and_reinforcement() -> None:
+    run = one(DATA / "trl-1.16.0" / "dpo")
+    assert run.plan.facts.method == "preference-full"
+    assert (run.score_name, run.score_mode) == ("eval_rewards/accuracies", "max")
+    run = one(DATA / "trl-1.16.0" / "grpo")
+    assert run.train_loss is None
+    assert run.eval_loss is None
+    assert {"loss", "eval_loss"} <= run.others.keys()
+    assert (run.score_name, run.score_mode) == ("eval_reward", "max")
+
+
 @pytest.mark.parametrize("version", ["2.4.0", "2.6.6"])
 def test_lightning_counts_from_nought_and_is_shifted(version: str) -> None:
     run = one(DATA / f"lightning-{version}" / "csv" / "version_0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,7 @@ _MOST_NAMED = 6  # names that one sentence lists
 
 def assemble(
     where: str, format: str, collected: Collector, *, plan: Plan | None = None,
-    unread: tuple[str, ...] = (), not_a_loss: str | None = None, **rest: Any,
+    unread: tuple[str, ...] = (), no_losses: Collection[str] = (), **rest: Any,
 ) -> History:  # fmt: skip
     """A history out of what was collected.
 
@@ -38,7 +38,7 @@ def assemble(
         collected: Every series by the name that the log gives it.
         plan: Settings.
         unread: What the reader left out.
-        not_a_loss: Name of a series that looks like a training loss and is none.
+        no_losses: Names of series that look like losses and are none.
         **rest: Further fields of `History`.
 
     Raises:
@@ -49,7 +49,7 @@ def assemble(
     series, resumes = collected.settle()
     if not series:
         raise InputError(f"{where} holds no metric: give a log with values by step")
-    taken = _choose(series, not_a_loss)
+    taken = _choose(series, no_losses)
     score_name, mode = _score(series, taken, plan)
     said += _sentences(series, taken, score_name)
     chosen: dict[str, Any] = {kind: series[name] for kind, name in taken.items() if kind != "score"}
@@ -57,7 +57,7 @@ def assemble(
         chosen["epoch"] = passes(chosen["epoch"])
     leading = taken.get("train_loss") or taken.get("lr") or taken.get("eval_loss")
     used = {*(name for kind, name in taken.items() if kind != "score"), score_name}
-    others = {n: s for n, s in series.items() if n not in used or n == not_a_loss}
+    others = {n: s for n, s in series.items() if n not in used}
     rest.setdefault("resumes", resumes[leading] if leading else ())
     history = History(
         where=where, format=format, plan=plan, unread=tuple(said),
@@ -70,11 +70,11 @@ def assemble(
     )
 
 
-def _choose(series: Mapping[str, Series], not_a_loss: str | None) -> dict[Kind, str]:
+def _choose(series: Mapping[str, Series], no_losses: Collection[str]) -> dict[Kind, str]:
     """The preferred name of each kind."""
     best: dict[Kind, tuple[int, str]] = {}
     for name in series:
-        found = None if name == not_a_loss else kind_of(name)
+        found = None if name in no_losses else kind_of(name)
         if found is not None:
             kind, rank = found
             best[kind] = min(best.get(kind, (10**6, name)), (rank, name))

@@ -85,11 +85,11 @@ def _history(state: Path, where: str, folder: Path, checkpoints: tuple[int, ...]
     reinforced = any(name in _REINFORCED for name in collected.names)
     if reinforced:
         unread = (*unread, "The loss of reinforcement learning is no measure of progress.")
-    plan = join(facts, _state_plan(stream.rest))
+    plan = join(_preference(collected, facts), facts, _state_plan(stream.rest))
     draft = assemble(
         where, "hf-trainer", collected, plan=plan, unread=unread, checkpoints=checkpoints,
         best_checkpoint=_best(stream.rest), finished=_finished(stream.rest, bool(ends)),
-        not_a_loss="loss" if reinforced else None,
+        no_losses=("loss", "eval_loss") if reinforced else (),
     )  # fmt: skip
     return _complete(replace(draft, resumes=_resumes(draft, ends)), stream.rest)
 
@@ -98,6 +98,14 @@ def _resumes(draft: History, ends: list[float]) -> tuple[int, ...]:
     """A run that ended and has later steps was taken up again."""
     last = draft.train_loss.steps[-1] if draft.train_loss is not None else 0.0
     return tuple(sorted({*draft.resumes, *(int(step) for step in ends if step < last)}))
+
+
+def _preference(collected: Collector, facts: Plan) -> Plan:
+    """TRL's preference trainers log the rewards of what was chosen."""
+    if "rewards/chosen" not in collected.names:
+        return Plan()
+    lora = "lora" in facts.facts.method
+    return make_plan({"method": "preference-lora" if lora else "preference-full"})
 
 
 def _state_plan(state: Mapping[str, Any]) -> Plan:

@@ -50,7 +50,7 @@ _UP = """
     map_50 mean_average_precision exact_match em pearson pearsonr spearman spearmanr
     combined_score r2 r2_score bleu sacrebleu rouge1 rouge2 rougel rougelsum meteor chrf
     bertscore_f1 ndcg mrr recall_at_1 recall_at_10 iou miou mean_iou dice dice_score psnr ssim
-    mean_token_accuracy rewards_accuracies rewards_margins reward precision recall
+    rewards_accuracies rewards_margins mean_token_accuracy reward precision recall
     overall_accuracy overall_precision overall_recall top5 top_5 acc5 acc_top5 kappa
     cohen_kappa
 """
