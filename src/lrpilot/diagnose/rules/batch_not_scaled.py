@@ -73,10 +73,10 @@ def _turns(sizes: Series | None) -> Series | None:
         np.clip(np.add.outer(turns, np.arange(-_LEAST, _LEAST + 1)), 0, None).astype(int)
     )
     near = near[near < len(sizes)][:_MOST]
-    return Series(sizes.steps[near], sizes.values[near]) if near.size else sizes_ends(sizes)
+    return Series(sizes.steps[near], sizes.values[near]) if near.size else _ends(sizes)
 
 
-def sizes_ends(sizes: Series) -> Series:
+def _ends(sizes: Series) -> Series:
     """First and last of a size that never changes."""
     return Series(sizes.steps[[0, -1]], sizes.values[[0, -1]])
 

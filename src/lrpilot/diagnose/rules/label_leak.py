@@ -10,7 +10,6 @@ from lrpilot.diagnose.view import figure, finite, is_classification, total_steps
 
 _EARLY = 0.05  # assumed: the first twentieth of the run
 _LOSS = 0.05  # assumed: a fourteenth of the chance level of two classes
-_SCORE = 0.995  # assumed: practically without error
 _CHANCE = math.log(2.0)  # closed form: two classes
 
 

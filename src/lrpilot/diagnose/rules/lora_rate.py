@@ -30,9 +30,11 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     if method != "full" or used < _HIGH_FOR_FULL:
         return None
     found, params = band(run), run.plan.facts.params
-    if found is None or (found.basis == "prior" and (params or 0.0) < _LARGE):
+    if params is not None and params < _LARGE:
+        return None
+    if found is None or (found.basis == "prior" and params is None):
         return "the model, or its size (--model)"
-    if used <= found.high or (params is not None and params < _LARGE):
+    if used <= found.high:
         return None
     return Seen(
         summary=f"all weights at {used:g}: that is a rate for LoRA",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrpilot.diagnose.advice import band
-from lrpilot.diagnose.history import History
+from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.view import FLAT, figure, finite, last_step, planned_steps, schedule
 
@@ -22,18 +22,18 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     if (
         top <= 0.0
         or last < _FELL * top
-        or (name is not None and name not in FLAT and not _told(run))
+        or (name is not None and name not in FLAT and not _told(run, lr))
     ):
         return None
-    if name is None and not _told(run):
+    if name is None and not _told(run, lr):
         return "more of the run: the rate has not fallen yet"
     return _finding(run, f"the rate stays at {figure(last)} to the end")
 
 
-def _told(run: History) -> bool:
-    """Whether the log covers enough of the run for a decay to show."""
-    end, planned = last_step(run), planned_steps(run)
-    return run.finished is True or planned is None or (end or 0.0) >= _SEEN * planned
+def _told(run: History, lr: Series) -> bool:
+    """Whether the rates cover enough of the run for a decay to show."""
+    planned = planned_steps(run)
+    return run.finished is True or planned is None or float(lr.steps[-1]) >= _SEEN * planned
 
 
 def _finding(run: History, said: str) -> Seen:
