@@ -121,6 +121,7 @@ def stairs(fall: float) -> History:
     return healthy(train_loss=Series.of(at(100), noisy(level, 0.002)), epoch=epoch)
 
 
+FLAT_EVAL = noisy(np.full(EVALS, 0.69), 0.001)
 TAILS = 0.7 * np.exp(0.2 * np.random.default_rng(1).standard_t(3, 200))
 CASES: list[tuple[str, History, str | None]] = [
     ("batch-not-scaled", batches(32.0, 1.0), "warning"),
@@ -202,6 +203,8 @@ CASES: list[tuple[str, History, str | None]] = [
     ("lr-restarted", healthy(lr=lr(np.r_[1 - U[:60], 0.41, 0.4, 0.41, 0.4])), NOTHING),
     ("lr-too-high", train(JUMPED), "error"),
     ("lr-too-high", train(HUMP), "warning"),
+    ("lr-too-high", held(noisy(EVAL, 0.05), score=Series.of(at(EVALS), np.ones(EVALS))), NOTHING),
+    ("lr-too-high", held(FLAT_EVAL, score=Series.of(at(EVALS), np.full(EVALS, 0.5))), NOTHING),
     ("lr-too-low", alone(FLAT), "warning"),
     ("lr-too-low", healthy(train_loss=Series.of(at(100)[10:], FLAT[10:]), **BARE), "info"),
     ("lr-too-low", alone(FLAT, lr=decay(peak=1.0)), NOTHING),

@@ -98,6 +98,11 @@ FIRES: dict[str, list[History]] = {
         with_series("train_loss", [10, 8, 8, 9, 20, 25], eval_loss=None, **NO_SCORE),
         with_series("eval_loss", np.r_[300.0, EVAL[1:]], train_loss=Series.of(at(100), WILD)),
         healthy(
+            train_loss=Series.of(at(100), SHALLOW),
+            eval_loss=Series.of(at(EVALS), noisy(np.full(EVALS, 0.69), 0.05)),
+            score=Series.of(at(EVALS), np.full(EVALS, 0.5)),
+        ),
+        healthy(
             train_loss=Series.of(at(100), SHALLOW), grad_norm=Series.of(at(100), EXPLODING),
         ),
     ],

@@ -11,7 +11,7 @@ import numpy as np
 from lrpilot.diagnose.advice import above_band
 from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.hump import find_hump
-from lrpilot.diagnose.statistics import Array, Rise, find_rise
+from lrpilot.diagnose.statistics import Array, Rise, find_rise, noise_sd
 from lrpilot.diagnose.trend import progress
 from lrpilot.diagnose.view import finite
 
@@ -24,6 +24,8 @@ _OUTSIDE = 0.05  # assumed: the level of the same test where the rate is above i
 _SHORT, _TIMES = 20, 1.7  # assumed: noise of 30% has two values in a row there once in 1e4
 _TWICE = 2.0  # assumed: a validation at twice the first training loss, with training above it too
 _FAR = 10.0  # assumed: or at ten times it, with training above half of it
+_STUCK, _MOVES = 0.8, 0.01  # assumed: a score stuck to one value while the loss moves by 1%
+_HELD, _PERFECT = 0.75, (0.0, 1.0, 100.0)  # assumed: and keeps three quarters; no error at all
 _GRADIENT = 30.0  # measured: healthy runs of the corpus come to 11 times, storms to 42 and more
 
 
@@ -54,7 +56,7 @@ def find_storm(run: History, alpha: float) -> Storm | None:
     if hump is not None and hump.p <= level and hump.high >= ABOVE_START * abs(hump.low):
         stop = min(len(loss), hump.best + 1 + max(2, len(loss) // 10))
         return Storm(loss, hump, stop, False)
-    return _multiplied(loss) or _both_above(run) or _gradients(run)
+    return _multiplied(loss) or _both_above(run) or _gradients(run) or _collapse(run)
 
 
 def _multiplied(loss: Series) -> Storm | None:
@@ -118,3 +120,21 @@ def _gradients(run: History) -> Storm | None:
     first, stop = top * few, min(len(norm), (top + 1) * few)
     rise = Rise(p=0.0, best=max(0, first - 1), low=means[0], high=means[top], sd=0.0)
     return Storm(norm, rise, stop, top == len(means) - 1, "gradient norm")
+
+
+def _collapse(run: History) -> Storm | None:
+    """A score stuck to one value while the loss moves and hardly falls: one answer for all."""
+    score, held = finite(run.score, least=6), finite(run.eval_loss, least=6)
+    if score is None or held is None:
+        return None
+    values, counts = np.unique(score.values, return_counts=True)
+    course = progress(held.values)
+    stuck = counts.max() >= _STUCK * len(score) and score.values[-1] == values[counts.argmax()]
+    moves = noise_sd(held.values) >= _MOVES * abs(course.end)
+    perfect = values[counts.argmax()] in _PERFECT
+    if not stuck or perfect or not moves or course.end < _HELD * course.start:
+        return None
+    at = int(held.values.argmax())
+    level = float(values[counts.argmax()])
+    rise = Rise(p=0.0, best=0, low=level, high=level, sd=0.0)
+    return Storm(score, rise, min(len(score), at + 1), True, "score")

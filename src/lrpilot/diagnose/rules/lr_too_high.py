@@ -19,20 +19,35 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 
 def _seen(run: History, storm: Storm) -> Seen:
     loss, rise = storm.loss, storm.rise
-    start = float(loss.values[0])
-    first, last = float(loss.steps[rise.best]), float(loss.steps[storm.stop - 1])
-    above = f", above the {figure(start)} it started with" if rise.high > start else ""
-    above = above if storm.what == "loss" else ", and the loss did not halve"
-    back = "" if storm.to_the_end else f"; it ended at {figure(float(loss.values[-1]))}"
+    start, last = float(loss.values[0]), float(loss.steps[storm.stop - 1])
     return Seen(
-        summary=f"the {storm.what} rose from {figure(rise.low)} to {figure(rise.high)} between"
-        f" steps {first:g} and {last:g}{above}{back}",
-        first_step=first,
-        last_step=last,
+        summary=_said(run, storm),
+        first_step=float(loss.steps[rise.best]),
+        last_step=last if storm.what != "score" else float(loss.steps[-1]),
         figures={"low": rise.low, "high": rise.high, "start": start, "noise": rise.sd, "p": rise.p},
         severity=None if storm.to_the_end or rise.high > HUMP * start else "warning",
         advice=lower(run),
     )
+
+
+def _said(run: History, storm: Storm) -> str:
+    """What was seen, in a sentence."""
+    loss, rise = storm.loss, storm.rise
+    if storm.what == "score":
+        name = run.score_name or "the score"
+        return (
+            f"{name} is stuck at {figure(rise.high)} while the validation loss moves up and down:"
+            " the model gives one answer to everything"
+        )
+    said = (
+        f"the {storm.what} rose from {figure(rise.low)} to {figure(rise.high)} between steps"
+        f" {loss.steps[rise.best]:g} and {loss.steps[storm.stop - 1]:g}"
+    )
+    if storm.what != "loss":
+        said += ", and the loss did not halve"
+    elif rise.high > loss.values[0]:
+        said += f", above the {figure(float(loss.values[0]))} it started with"
+    return said if storm.to_the_end else f"{said}; it ended at {figure(float(loss.values[-1]))}"
 
 
 def _never_learned(run: History) -> Seen | None:
@@ -57,7 +72,8 @@ RULE = BasicRule(
     f" {ABOVE_START - 1:.0%} above the start (assumed; peers take 1.5 and 2 times the minimum), and"
     " a rise that noise alone explains with less than the rule's share of 5% (simulated null); or"
     " validation at twice the first training loss with training above it (assumed); or gradients"
-    " that grew 30 times while the loss did not halve (measured on the corpus)",
+    " that grew 30 times while the loss did not halve (measured on the corpus); or a score stuck to"
+    " one value while the validation loss moves by 1% (assumed)",
     remedy="start again, or from the best checkpoint, at a tenth of the rate",
     source="article: too high a rate diverges, skips the optimum, is unstable; TheDeepChecker"
     " (loss twice its minimum)",

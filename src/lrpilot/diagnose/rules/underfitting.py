@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrpilot.diagnose.advice import higher
+from lrpilot.diagnose.advice import band, higher
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.storm import find_storm
@@ -36,7 +36,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         last_step=float(loss.steps[-1]),
         severity="warning" if course.end > _MUCH * course.start else None,
         figures={"start": course.start, "end": course.end},
-        advice=higher(run),
+        advice=None if band(run) is None else higher(run),
     )
 
 
