@@ -194,6 +194,25 @@ def test_defaults_are_the_classes_own(tmp_path: Path, name: str, lr: float) -> N
     assert any(f"learning_rate={lr!r}" in said for said in found.unread)
 
 
+def test_a_class_of_its_own_has_no_known_defaults(tmp_path: Path) -> None:
+    found = script(tmp_path, "a = MyTrainingArguments('o', learning_rate=1e-4)\nt.train()\n")
+    assert found.plan.stated == {"planned_lr"}
+    assert any("MyTrainingArguments is not known" in said for said in found.unread)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a = TrainingArguments('o')\nTrainer(m, a).evaluate()\n", "no TrainingArguments"),
+        ("p = HfArgumentParser(TrainingArguments)\nt.train()\n", "command line"),
+    ],
+)
+def test_scripts_without_a_plan_of_their_own(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "train.py").write_text(text)
+    with pytest.raises(InputError, match=says):
+        read(tmp_path / "train.py")
+
+
 def test_unknown_arguments_are_not_guessed(tmp_path: Path) -> None:
     found = script(tmp_path, "a = SFTConfig(learning_rate=rate, **more)\n")
     assert found.plan.stated == frozenset()
@@ -291,7 +310,7 @@ model.fit(x, y, epochs=10, batch_size=32, validation_data=(x, y),
     assert (plan.facts.planned_lr, plan.schedule, plan.schedule_steps) == (1e-2, "cosine", 1000)
     assert (plan.evaluates, plan.eval_on_train, plan.keeps_best) == (True, True, True)
     assert (plan.facts.epochs, plan.facts.batch_size) == (10.0, 32)
-    short = script(tmp_path, "model.compile('adam', loss='mse')\nmodel.fit(x, y)\n")
+    short = script(tmp_path, "import keras\nmodel.compile('adam', loss='mse')\nmodel.fit(x, y)\n")
     assert (short.plan.facts.planned_lr, short.plan.evaluates) == (1e-3, False)
     assert (short.plan.schedule, short.plan.keeps_best) == ("constant", False)
 

@@ -12,7 +12,7 @@ from typing import Any
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.readers.bounded import parse_json, read_text
 from lrpilot.diagnose.readers.format import Format, Place
-from lrpilot.diagnose.readers.script_calls import Call, Script, call_of
+from lrpilot.diagnose.readers.script_calls import MOST_PLANS, Call, Script, call_of
 from lrpilot.diagnose.readers.script_hf import hf_plans
 from lrpilot.diagnose.readers.script_keras import keras_plans
 from lrpilot.diagnose.readers.script_torch import torch_plans
@@ -23,19 +23,23 @@ _LARGEST = 1_000_000  # assumed: bytes
 _LARGEST_NOTEBOOK = 30_000_000  # assumed: bytes, with its pictures
 _MAGIC = re.compile(r"^([ \t]*)[%!?].*$|^.*\?[ \t]*$", re.MULTILINE)
 _TRAINS = re.compile(
-    r"\b(?:TrainingArguments|(?:SFT|DPO|ORPO|KTO|CPO|GRPO|Reward|RLOO|OnlineDPO)Config"
+    r"\b(?:\w*TrainingArguments|(?:SFT|DPO|ORPO|KTO|CPO|GRPO|Reward|RLOO|OnlineDPO)Config"
     r"|torch\.optim|optim\.\w+|configure_optimizers|get_scheduler)\s*\(?"
-    r"|from\s+torch\.optim\b|\.compile\s*\(|import\s+torch\.optim"
+    r"|from\s+torch\.optim\b|import\s+torch\.optim"
 )
+_KERAS = re.compile(r"\bkeras\b[\s\S]*\.compile\s*\(")
+_MORE = f"Only the first {MOST_PLANS} plans of this script are read."
+_PARSED = re.compile(r"\b(?:HfArgumentParser|TrlParser)\b")
 
 
 def _claims(place: Place) -> bool:
     if place.path.suffix.lower() not in (".py", ".ipynb") or place.is_dir:
         return False
     try:
-        return bool(_TRAINS.search(_code(place)))
+        text = _code(place)
     except (InputError, OSError):
         return False
+    return _TRAINS.search(text) is not None or _KERAS.search(text) is not None
 
 
 def _code(place: Place) -> str:
@@ -60,21 +64,28 @@ def _cell(source: Any) -> str:
 
 
 def _read(place: Place) -> list[History]:
-    script = parse(_code(place), place.path)
+    text = _code(place)
+    script = parse(text, place.path)
     for plans in (hf_plans, keras_plans, torch_plans):
         found = plans(script)
         if not found:
             continue
         several = len(found) > 1
+        more = (_MORE,) if len(found) == MOST_PLANS else ()
         return [
             History(
                 where=f"{place.path}:{line}" if several else str(place.path),
                 format="script",
                 plan=plan,
-                unread=said,
+                unread=(*said, *more),
             )
             for line, plan, said in found
         ]
+    if _PARSED.search(text):
+        raise InputError(
+            f"{place.path} takes its training arguments from the command line: give them as"
+            " JSON or YAML, or the run's output folder"
+        )
     raise InputError(
         f"{place.path} makes no TrainingArguments, optimizer or model.compile():"
         " give the script that trains"

@@ -12,6 +12,7 @@ from lrpilot.diagnose.readers.bounded import count, positive, truth
 from lrpilot.diagnose.readers.script_values import UNKNOWN, Names
 
 Found = list[tuple[int, Plan, tuple[str, ...]]]  # (line, plan, what is unknown), one a run
+MOST_PLANS = 20  # of one script; further ones are left out
 _LONGEST = 60
 _NEW_HEADS = ("fc", "classifier", "head", "heads", "score", "lm_head")
 

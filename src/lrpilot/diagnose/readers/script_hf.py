@@ -8,6 +8,7 @@ from typing import Any
 from lrpilot.diagnose.history import Plan
 from lrpilot.diagnose.readers.plans import from_arguments, join, make_plan
 from lrpilot.diagnose.readers.script_calls import (
+    MOST_PLANS,
     Call,
     Found,
     Script,
@@ -37,19 +38,27 @@ _READ = {*_DEFAULTS, "max_steps", "warmup_ratio", "fp16", "bf16", "evaluation_st
 
 def hf_plans(script: Script) -> Found:
     """A plan for each set of training arguments."""
-    return [_plan(script, call) for call in script.of(*_RATES)]
+    calls = [c for c in script.calls if c.last in _RATES or c.last.endswith("TrainingArguments")]
+    called = {c.last for c in script.calls if "." in c.name}
+    if "train" not in called and called & {"evaluate", "predict"}:
+        return []  # arguments for an evaluation alone
+    return [_plan(script, call) for call in calls[:MOST_PLANS]]
 
 
 def _plan(script: Script, call: Call) -> tuple[int, Plan, tuple[str, ...]]:
     given, said = _given(script, call)
     unset = {k: v for k, v in _DEFAULTS.items() if k not in call.keywords}
-    unset["learning_rate"] = _RATES[call.last]
+    if call.last in _RATES:
+        unset["learning_rate"] = _RATES[call.last]
+    else:
+        said.append(f"{call.last} is not known here, so what is not set is unknown.")
+        unset = {}
     if "evaluation_strategy" in call.keywords:
         unset.pop("eval_strategy", None)
     if {"warmup_ratio", "warmup_steps"} & call.keywords.keys():
         unset.pop("warmup_steps", None)
     if "learning_rate" in call.keywords:
-        unset.pop("learning_rate")
+        unset.pop("learning_rate", None)
     if call.open:
         said.append(f"{call.last} takes '**' arguments: what they set is unknown.")
         unset = {}

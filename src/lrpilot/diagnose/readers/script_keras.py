@@ -9,6 +9,7 @@ from lrpilot.diagnose.history import Plan
 from lrpilot.diagnose.readers.bounded import count, number, positive, truth
 from lrpilot.diagnose.readers.plans import join, make_plan, optimizer_name
 from lrpilot.diagnose.readers.script_calls import (
+    MOST_PLANS,
     Call,
     Found,
     Script,
@@ -30,7 +31,7 @@ _SCHEDULES = {"CosineDecay": "cosine", "CosineDecayRestarts": "cosine_with_resta
 def keras_plans(script: Script) -> Found:
     """A plan for each `compile()` that names an optimizer or a loss."""
     compiles = [c for c in script.of("compile") if {"optimizer", "loss"} & c.keywords.keys()]
-    return [_plan(script, call) for call in compiles]
+    return [_plan(script, call) for call in compiles[:MOST_PLANS]]
 
 
 def _plan(script: Script, call: Call) -> tuple[int, Plan, tuple[str, ...]]:

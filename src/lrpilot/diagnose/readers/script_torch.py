@@ -10,6 +10,7 @@ from lrpilot.diagnose.history import Group, Plan
 from lrpilot.diagnose.readers.bounded import count, number, positive
 from lrpilot.diagnose.readers.plans import join, make_plan, optimizer_name, precision_name, warmup
 from lrpilot.diagnose.readers.script_calls import (
+    MOST_PLANS,
     Call,
     Found,
     Script,
@@ -46,7 +47,7 @@ _HELD_OUT = re.compile(r"val|valid|eval|dev|test", re.IGNORECASE)
 def torch_plans(script: Script) -> Found:
     """A plan for each optimizer that is made."""
     found: Found = []
-    for call in optimizers(script):
+    for call in optimizers(script)[:MOST_PLANS]:
         plan, said = optimizer_plan(script, call)
         schedule, more = _schedule(script)
         whole = join(plan, _lightning(script), schedule, _loop(script), make_plan(shared(script)))

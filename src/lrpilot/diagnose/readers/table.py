@@ -20,6 +20,7 @@ _DELIMITERS = ",\t;|"
 _MOST_COLUMNS = 20_000
 _MOST_RUNS = 200  # of one export
 _EXPORTED = re.compile(r"^(.{1,200}?) - (.{1,200}?)(__MIN|__MAX)?$")
+_COLUMN = re.compile(r"^[\w /.%@:-]{0,80}$")
 _TENSORBOARD = ("wall_time", "step", "value")
 _SIDE_NAMES = ("split", "phase", "mode", "stage", "subset", "side", "set")
 _LONG = (("metric", "key", "tag", "name", "variable"), ("value",))
@@ -47,7 +48,7 @@ def _claims(place: Place) -> bool:
 
 def _nearly(place: Place) -> str:
     found = None if place.is_dir else header_of(first_line(place.text))
-    if found is None:
+    if found is None or not all(_COLUMN.match(name) for name in found[0]):
         return ""
     names = ", ".join(name[:30] for name in found[0][:8])
     return (
