@@ -119,6 +119,16 @@ def test_json_lines(tmp_path: Path) -> None:
     assert (values(mode.train_loss), values(mode.eval_loss)) == ([2], [3])
 
 
+def test_a_list_of_rows(tmp_path: Path) -> None:
+    rows = [{"_step": s, "train/loss": 1 / s, "trainer/global_step": s - 1} for s in range(1, 9)]
+    run = one(tmp_path / "export.json", json.dumps(rows, indent=1))
+    assert steps(run.train_loss) == list(range(1, 9))
+    text = json.dumps(rows)
+    run = one(tmp_path / "cut.json", text[: text.index('"_step": 5')])
+    assert steps(run.train_loss) == [1, 2, 3, 4]
+    assert any("breaks off" in said for said in run.unread)
+
+
 def test_wandb_rows_of_older_versions(tmp_path: Path) -> None:
     rows = '{"_step": 0, "train/loss": 2}\n{"_step": 1, "train/loss": 1}\n{"_st'
     (tmp_path / "wandb-history.jsonl").write_text(rows)

@@ -40,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     mlflow.DATABASE,
     keras.FORMAT,
     jsonl.FORMAT,
+    jsonl.ARRAY,
     table.FORMAT,
     printed.FORMAT,
     config.JSON,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.diagnose.readers.names import kind_of
 from lrpilot.diagnose.readers.plans import make_plan
 from lrpilot.diagnose.readers.rows import SIDES, Rows, is_epoch, is_step
+from lrpilot.diagnose.readers.stream import ArrayStream
 from lrpilot.errors import InputError
 
+_BREAKS_OFF = "The list breaks off; what stands before the break was read."
 _LOOKED_AT = 20  # lines that show whether it is a log
 _SIDE_KEYS = {"mode", "split", "phase", "stage"}
 
@@ -33,6 +35,10 @@ def is_log(text: str) -> bool:
                 break
             continue
         names |= _names(line)
+    return _are_a_log(names)
+
+
+def _are_a_log(names: set[str]) -> bool:
     counts = any(is_step(n) or is_epoch(n) for n in names)
     known = {k[0] for n in names if (k := kind_of(n)) is not None}
     return counts and not known.isdisjoint({"train_loss", "eval_loss", "score"})
@@ -43,6 +49,10 @@ def _names(line: str) -> set[str]:
         data = json.loads(line)
     except (ValueError, RecursionError):
         return set()
+    return _names_of(data)
+
+
+def _names_of(data: Any) -> set[str]:
     if not isinstance(data, dict):
         return set()
     rows = Rows()
@@ -51,18 +61,26 @@ def _names(line: str) -> set[str]:
 
 
 def _read(place: Place) -> list[History]:
-    rows, broken = Rows(), Broken()
+    broken = Broken()
+    return _history(place.path, objects(place.path, broken), broken.remarks)
+
+
+def _history(
+    path: Path, entries: Iterable[Any], remarks: Callable[[], tuple[str, ...]]
+) -> list[History]:
+    rows = Rows()
     steps = None
-    for data in objects(place.path, broken):
-        rows.row(_sided(data))
-        steps = count(data.get("total_steps")) or steps
+    for data in entries:
+        if isinstance(data, dict):
+            rows.row(_sided(data))
+            steps = count(data.get("total_steps")) or steps
     is_factory = rows.has("current_steps") and steps is not None
     collected, said = rows.collect()
     plan = make_plan({"steps": steps}) if is_factory else Plan()
     collected.drop("total_steps")
     return [
-        assemble(str(place.path), "llama-factory" if is_factory else "jsonl", collected,
-                 plan=plan, unread=(*said, *broken.remarks()))
+        assemble(str(path), "llama-factory" if is_factory else "jsonl", collected,
+                 plan=plan, unread=(*said, *remarks()))
     ]  # fmt: skip
 
 
@@ -104,6 +122,30 @@ def objects(path: Path, broken: Broken) -> Iterator[dict[str, Any]]:
                 raise InputError(f"{path} is mostly no JSON Lines: give one object a line")
 
 
+def _claims_array(place: Place) -> bool:
+    text = place.text.lstrip()
+    if not text.startswith("["):
+        return False
+    names: set[str] = set()
+    at, decoder = 1, json.JSONDecoder()
+    for _ in range(_LOOKED_AT):
+        while text[at : at + 1] in (" ", "\n", "\r", "\t", ","):
+            at += 1
+        try:
+            data, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        names |= _names_of(data)
+    return _are_a_log(names)
+
+
+def _read_array(place: Place) -> list[History]:
+    stream = ArrayStream(place.path, None)
+    return _history(
+        place.path, stream, lambda: (_BREAKS_OFF,) if stream.truncated else ()
+    )  # fmt: skip
+
+
 def _sided(data: dict[str, Any]) -> Mapping[str, Any]:
     """A row that says in a word whether it is of training or of validation (mmengine's "mode")."""
     if _SIDE_KEYS.isdisjoint(data):
@@ -120,4 +162,10 @@ FORMAT = Format(
     what="JSON Lines with a step or epoch and a loss, such as LLaMA-Factory's trainer_log.jsonl",
     claims=_claims,
     read=_read,
+)
+ARRAY = Format(
+    name="json-rows",
+    what="a JSON list of rows with a step or epoch and a loss, such as an export",
+    claims=_claims_array,
+    read=_read_array,
 )

@@ -138,7 +138,7 @@ class _Story:
         evaluations = count(budget.get("evaluations"))
         return Plan(
             facts=facts,
-            schedule="autopilot" if self.header.get("policy") != "constant" else "linear",
+            schedule=_schedule(self.header.get("policy"), budget),
             schedule_steps=steps,
             evaluates=bool(self.evaluations),
             eval_every_steps=steps // evaluations or None if steps and evaluations else None,
@@ -148,6 +148,13 @@ class _Story:
             metric_mode="max" if metric.get("mode") == "max" else "min",
             stated=frozenset({*values, "steps", "schedule", "schedule_steps", "evaluates"}),
         )
+
+
+def _schedule(policy: Any, budget: Mapping[str, Any]) -> str | None:
+    """Every policy anneals to zero, unless a schedule of the user's does; a constant one only."""
+    if policy != "constant":
+        return "autopilot"
+    return "linear" if budget.get("anneal", True) else None
 
 
 def _validation(evaluations: list[tuple[float, float, float]]) -> Series:

@@ -136,6 +136,8 @@ class Rows:
             InputError: No column of steps or epochs has a number.
         """
         steps, said, counter = self._steps(steps_per_epoch)
+        if counter is not None and plain(counter) == "trainer_global_step":
+            first_step = 1  # Lightning's loggers
         collected = Collector()
         for name in self.names:
             indices, numbers = self._columns.pop(name)
