@@ -23,7 +23,10 @@ from lrpilot.errors import InputError
 DATA = Path(__file__).parents[1] / "data" / "doctor"
 FILES = sorted(p for p in DATA.rglob("*") if p.is_file() and p.suffix != ".ckpt")
 CLOSE = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -92,7 +95,7 @@ NAMES = ("trainer_state.json", "log.csv", "log.jsonl", "metrics.csv", "run.jsonl
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
 @given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_any_bytes_under_any_name(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)

@@ -57,7 +57,8 @@ def _read(place: Place) -> list[History]:
     if not place.is_dir:
         return [_history(place.path, str(place.path), place.path.parent, None)]
     state = _state_of(place)
-    assert state is not None
+    if state is None:
+        raise InputError(f"{place.path} lost its trainer_state.json while it was read: try again")
     is_checkpoint = _CHECKPOINT.match(place.path.resolve().name)
     checkpoints = None if is_checkpoint else tuple(_checkpoints(place))
     return [_history(state, str(place.path), place.path, checkpoints)]

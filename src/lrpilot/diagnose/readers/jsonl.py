@@ -29,7 +29,7 @@ def _claims(place: Place) -> bool:
 def is_log(text: str) -> bool:
     """Whether the first lines are objects that together hold a step and a known metric."""
     names: set[str] = set()
-    for line in text.splitlines()[:_LOOKED_AT]:
+    for line in text.split("\n")[:_LOOKED_AT]:
         if not line.lstrip().startswith("{"):
             if line.strip():
                 break

@@ -12,6 +12,7 @@ from lrpilot.diagnose.readers.assemble import assemble
 from lrpilot.diagnose.readers.bounded import lines, number
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.diagnose.readers.rows import Rows
+from lrpilot.errors import InputError
 
 _LONGEST = 4_000  # characters of a line that are looked at
 _ENOUGH = 2  # rows in the head that make a log
@@ -74,7 +75,8 @@ def _claims(place: Place) -> bool:
 
 def _read(place: Place) -> list[History]:
     found = _parser(place.text)
-    assert found is not None
+    if found is None:
+        raise InputError(f"{place.path} lost its rows while it was read: try again")
     name, parse = found
     rows = Rows()
     for line in lines(place.path):

@@ -59,7 +59,7 @@ def _nearly(place: Place) -> str:
 
 def first_line(text: str) -> str:
     """The first line that is not blank."""
-    return next((line for line in text.splitlines()[:20] if line.strip()), "")
+    return next((line for line in text.split("\n")[:20] if line.strip()), "")
 
 
 def is_log(names: Sequence[str]) -> bool:
@@ -88,9 +88,9 @@ class _Run:
 
 def _read(place: Place) -> list[History]:
     numbered = enumerate(lines(place.path))
-    first = next(line for _, line in numbered if line.strip())
-    found = header_of(first)
-    assert found is not None
+    found = header_of(next((line for _, line in numbered if line.strip()), ""))
+    if found is None:
+        raise InputError(f"{place.path} has no header line: give a whole CSV file")
     names, delimiter = found
     body = (line for _, line in numbered)
     if [plain(n) for n in names] == list(_TENSORBOARD):

@@ -47,7 +47,8 @@ def _read(place: Place) -> list[History]:
     if logs := _logs(place):
         return [_of_log(file, str(place.path), place.path) for file in logs]
     file = _exported(place)
-    assert file is not None
+    if file is None:
+        raise InputError(f"{place.path} lost its history while it was read: try again")
     return [_of_rows(file, str(place.path), place.path)]
 
 
