@@ -74,6 +74,13 @@ def test_checkpoints_of_one_run_are_one_history_and_the_latest_wins(tmp_path: Pa
     assert run.checkpoints == (16, 24)
 
 
+def test_a_checkpoint_that_is_later_than_the_folders_own_state_wins(tmp_path: Path) -> None:
+    run = DATA / "hf-5.23.0" / "run"
+    shutil.copytree(run / "checkpoint-24", tmp_path / "checkpoint-24")
+    shutil.copy(run / "checkpoint-16" / "trainer_state.json", tmp_path)
+    assert steps(one(tmp_path).train_loss)[-1] == 24
+
+
 def test_the_metric_of_the_best_checkpoint_is_found_without_arguments(tmp_path: Path) -> None:
     shutil.copy(DATA / "hf-5.23.0" / "run" / "trainer_state.json", tmp_path)
     run = one(tmp_path / "trainer_state.json")

@@ -22,6 +22,7 @@ from lrpilot.errors import InputError
 
 _STATE = "trainer_state.json"
 _CHECKPOINT = re.compile(r"^checkpoint-(\d{1,15})$")
+_GLOBAL_STEP = re.compile(r'"global_step"\s*:\s*(\d{1,15})\b')
 _AT_END = frozenset({"step", "train_runtime", "train_loss", "train_samples_per_second",
                      "train_steps_per_second", "total_flos"})  # fmt: skip
 # Values that only reinforcement learning logs: its loss is no measure of progress.
@@ -44,13 +45,19 @@ def _checkpoints(place: Place) -> list[int]:
 
 def _state_of(place: Place) -> Path | None:
     """The latest state of an output folder or of a checkpoint folder."""
-    if place.has_file(_STATE):
-        return place.path / _STATE
+    own = place.path / _STATE if place.has_file(_STATE) else None
+    done = _global_step(own) if own is not None else -1
     for step in reversed(_checkpoints(place)):
         state = place.path / f"checkpoint-{step}" / _STATE
-        if state.is_file():
+        if step > done and state.is_file():
             return state
-    return None
+    return own
+
+
+def _global_step(state: Path) -> int:
+    """The step that a state was written at; it stands before the log."""
+    found = _GLOBAL_STEP.search(Place.at(state).text[:20_000])
+    return int(found.group(1)) if found else 10**15
 
 
 def _read(place: Place) -> list[History]:
