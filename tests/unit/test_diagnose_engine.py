@@ -111,6 +111,35 @@ def test_findings_do_not_depend_on_the_unit_of_the_loss(scale: float, seed: int)
     assert ids(diagnose(one)) == ids(diagnose(two))
 
 
+ODD = [0.0, -0.0, 1.0, 1e-300, 1e300, -1e300, np.nan, np.inf, -np.inf]
+
+
+def hostile(rng: np.random.Generator) -> Series | None:
+    """A series of any length with anything in it, over and over; or none."""
+    if rng.random() < 0.4:
+        return None
+    n, k = int(rng.choice([1, 2, 5, 12, 40, 130])), int(rng.integers(1, 13))
+    part = [rng.choice(ODD) if rng.random() < 0.4 else rng.uniform(-1e3, 1e3) for _ in range(k)]
+    return Series.of(np.cumsum(rng.integers(1, 500, n)), np.resize(part, n))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_in_a_log_breaks_a_rule(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fields = ("train_loss", "eval_loss", "score", "lr", "grad_norm", "epoch")
+    old = hostile(rng)
+    others = {} if old is None else {"general_loss": old, "batch_size": old}
+    run = healthy(
+        **{name: hostile(rng) for name in fields},
+        others=others,
+        finished=[True, False, None][seed % 3],
+        task=[None, "sentiment"][seed % 2],
+    )
+    found = diagnose(run)
+    assert json.dumps(to_json([found], alpha=0.05), allow_nan=False)
+    assert len(found.findings) + len(found.passed) + len(found.unjudged) == len(RULES)
+
+
 def test_a_plan_is_judged_without_any_series() -> None:
     found = diagnose(planned(evaluates=False, schedule="constant", planned_lr=1.0))
     assert {"no-validation", "no-schedule", "lr-above-band", "optimizer-rate"} <= set(ids(found))

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lrpilot.diagnose.statistics import Array, Rise
+from lrpilot.diagnose.statistics import TINY, Array, Rise
 
 LEAST = 10
 _MOST = 128  # assumed: longer series are averaged to at most so many values first
@@ -44,7 +44,7 @@ def find_hump(values: Array) -> Rise | None:
     sizes = weights @ means
     at = int(sizes.argmax())
     start, first, last = spans[at]
-    sd = max(float(_noise(means[None])[0]), 1e-12 * float(np.abs(means).max()))
+    sd = max(float(_noise(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
     null = _null(means.size)
     beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
     low = float(means[:start].mean())

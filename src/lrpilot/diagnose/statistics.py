@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 LEAST = 5  # closed form: fewer values have no two second differences in their later half
 _MOST = 64  # assumed: longer series are averaged to at most so many values first
 _GRID, _STEP = 32, 4
+TINY = float(np.finfo(np.float64).tiny)
 _RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
 _SEED = 20_261_124
 _FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
@@ -73,7 +74,7 @@ def find_rise(values: Array) -> Rise | None:
     weights, turns = rise_contrasts(n)
     sizes = weights @ means
     at = int(sizes.argmax())
-    sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()))
+    sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
     null = _null(n)
     beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
     turn = turns[at]
@@ -130,8 +131,7 @@ def noise_of(series: Array) -> Array:
     late = series[:, -last:]
     rest = late - (late @ basis) @ basis.T
     squares = (rest**2).sum(axis=1)
-    tiny = np.finfo(np.float64).tiny
-    r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, tiny)
+    r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, TINY)
     r = np.clip(r, 0.0, 0.9)
     smooth = np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
     return np.asarray(np.minimum(smooth, (_CAP if n <= _MANY else _CAP_OF_MANY) * rough))

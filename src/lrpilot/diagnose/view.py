@@ -20,17 +20,27 @@ FLAT = {
     "warmup-only",
     "lambda-constant",
 }
+_HUGE = 1e100  # assumed: no loss or rate; its square is still a number
 _WHOLE = 0.95  # assumed: a log that ends there was not cut short
 _CLASSIFIES = {"text-classification", "text-pair", "image-classification", "audio"}
 METRIC_DRIVEN = {"reduce-lr-on-plateau", "plateau", "reducelronplateau", "greedy"}
 
 
 def finite(series: Series | None, *, least: int = 1) -> Series | None:
-    """The finite part of a series, where at least so many values are there."""
+    """The part of a series that can be computed with, where at least so many values are there.
+
+    What is larger than 1e100 counts as infinite, what is smaller than 1e-100 as zero.
+    """
     if series is None:
         return None
-    kept = series.finite
-    return kept if len(kept) >= least else None
+    size = np.abs(series.values)
+    good = np.isfinite(series.values) & (size < _HUGE)
+    if int(good.sum()) < least:
+        return None
+    values = np.where(size < 1.0 / _HUGE, 0.0, series.values)[good]
+    return Series(
+        series.steps[good], values, None if series.errors is None else series.errors[good]
+    )
 
 
 def every_series(run: History) -> dict[str, Series]:

@@ -53,7 +53,8 @@ def _batch_sizes(run: History) -> Series | None:
     """Relative batch sizes: as logged, else passes over the data a step."""
     for name, series in run.others.items():
         if name.split("/")[-1] in ("batch_size", "train_batch_size", "global_batch_size"):
-            return _turns(finite(series, least=2))
+            sizes = finite(series, least=2)
+            return _turns(sizes) if sizes is not None and (sizes.values > 0).all() else None
     epoch = finite(run.epoch, least=2 * _LEAST)
     if epoch is None:
         return None
@@ -64,10 +65,8 @@ def _batch_sizes(run: History) -> Series | None:
     return Series(epoch.steps[every[1:]], pace)
 
 
-def _turns(sizes: Series | None) -> Series | None:
+def _turns(sizes: Series) -> Series:
     """Only the values around each change: a long log says the same size a million times."""
-    if sizes is None:
-        return None
     turns = np.flatnonzero(np.diff(sizes.values))
     near = np.unique(
         np.clip(np.add.outer(turns, np.arange(-_LEAST, _LEAST + 1)), 0, None).astype(int)
