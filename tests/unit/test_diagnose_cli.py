@@ -127,6 +127,21 @@ def test_bad_input_is_one_line_and_status_2(
     assert word in said.err
 
 
+def test_a_hook_may_pass_over_what_is_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "notes.py"
+    other.write_text("print(1)\n", encoding="utf-8")
+    run = write_log(tmp_path / "run.csv")
+    assert doctor(other) == 2
+    capsys.readouterr()
+    assert doctor(other, run, "--skip-unreadable", "--format", "json") == 0
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)["runs"]) == 1
+    assert "notes.py" in said.err
+    assert doctor(other, "--skip-unreadable") == 0
+
+
 def test_an_impossible_fact_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor(write_log(tmp_path / "run.csv"), "--batch-size", "-3") == 2
     assert "batch_size" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="lowest severity that exits with 1 (warning)")  # fmt: skip
     parser.add_argument("--alpha", type=float, default=0.05, metavar="P",
                         help="chance of a false alarm in a healthy run (0.05)")  # fmt: skip
+    parser.add_argument("--skip-unreadable", action="store_true",
+                        help="pass over what is no run and no plan (for hooks)")  # fmt: skip
     parser.add_argument("--explain", metavar="RULE", help="say what a rule looks at, and why")
     parser.add_argument("--list", action="store_true", help="list the rules")
     facts = parser.add_argument_group("what the log does not say")
@@ -73,17 +76,23 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("no PATH is given: name a run's folder, a log, a config or a script")
     from lrpilot.diagnose import diagnose
 
-    histories = [complete(history, args) for path in args.paths for history in _read(path)]
+    histories = [complete(history, args) for path in args.paths for history in _read(path, args)]
     found = [diagnose(history, alpha=args.alpha, rules=RULES) for history in histories]
     _show(args, histories, found, RULES)
     worst = max((_RANK[f.severity] for d in found for f in d.findings), default=-1)
     return int(worst >= _RANK[args.fail_on])
 
 
-def _read(path: str) -> list[History]:
+def _read(path: str, args: argparse.Namespace) -> list[History]:
     from lrpilot.diagnose.readers import read
 
-    return read(path)
+    try:
+        return read(path)
+    except InputError as error:
+        if not args.skip_unreadable:
+            raise
+        print(f"lrpilot: passed over: {' '.join(str(error).split())}", file=sys.stderr)
+        return []
 
 
 def complete(history: History, args: argparse.Namespace) -> History:
