@@ -5,10 +5,12 @@
     python scripts/doctor_corpus.py --labels          # only write labels.json anew
     python scripts/doctor_corpus.py --unseen          # digits again, other seeds and rates (up to
                                                       # a quarter off): no rule was tuned on these
+    python scripts/doctor_corpus.py --truth [--unseen]   # train the digits' cases again and test
+                                                      # whether each ends worse than its best
 
 Writes `results/doctor/corpus/<name>/trainer_state.json` (as transformers' Trainer does),
 `plan.json` beside it (what the arguments said) and `results/doctor/labels.json`; with `--unseen`
-into `results/doctor/unseen/`.
+into `results/doctor/unseen/`. `--truth` writes `corpus-truth.json` or `unseen-truth.json`.
 """
 
 from __future__ import annotations
@@ -63,6 +65,19 @@ def unseen(case: Case) -> Case:
     return replace(case, setup=setup)
 
 
+def write_truth(due: list[Case], file: Path) -> None:
+    """Of each run, a test over validation examples of whether its end is worse than its best."""
+    found: Json = {}
+    for number, case in enumerate(due, 1):
+        run = Run(case.setup)
+        run.train()
+        if (truth := run.ends_worse()) is not None:
+            found[case.name] = truth
+        print(f"{number}/{len(due)} {case.name}: {truth}", flush=True)
+    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items())
+    file.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
 def write_labels(found: list[Case]) -> None:
     """One line for each history."""
     lines = ",\n".join(f"{json.dumps(c.name)}: {json.dumps(label(c))}" for c in found)
@@ -74,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--unseen", action="store_true", help="other seeds and rates")
+    parser.add_argument("--truth", action="store_true", help="test how the digits' runs end")
     parser.add_argument("--labels", action="store_true", help="only write labels.json")
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -84,6 +100,10 @@ def main() -> None:
     due = [c for c in found if args.only in c.name]
     if args.unseen:
         due = [unseen(c) for c in due if c.setup.task.startswith("digits")]
+    if args.truth:
+        due = [c for c in due if c.setup.task.startswith("digits")]
+        write_truth(due, RESULTS / f"{target.name}-truth.json")
+        return
     due = [c for c in due if not (target / c.name / "plan.json").exists()]
     for number, case in enumerate(due if not args.labels else [], 1):
         began = time.perf_counter()

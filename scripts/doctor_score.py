@@ -66,8 +66,17 @@ class Verdict:
 
 
 def labels(corpus: Path = CORPUS) -> dict[str, dict[str, Any]]:
-    """The labels of the histories that are there."""
+    """The labels of the histories that are there.
+
+    A run whose end is worse than its best, by a test over validation examples, may be called
+    overfitting, whatever its mistake.
+    """
     found = json.loads(LABELS.read_text(encoding="utf-8"))
+    file = RESULTS / f"{corpus.name}-truth.json"
+    truth = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name in found.keys() & truth.keys():
+        if truth[name]["worse"]:
+            found[name]["may"].append("overfitting")
     return {k: v for k, v in found.items() if (corpus / k / "plan.json").exists()}
 
 

@@ -17,6 +17,7 @@ import torch
 from lrpilot.bench.lab import losses_on, new_optimizer
 from lrpilot.bench.task import Sealed, Task, Workload
 from lrpilot.bench.tasks import find_tasks
+from lrpilot.metric import Evaluation, compare
 
 Json = dict[str, Any]
 
@@ -44,7 +45,8 @@ class Setup:
         fp16: Train with float16 autocast and a loss scaler that starts at 2^this.
         filters_nan: As Trainer's `logging_nan_inf_filter`: hide a loss that is not finite.
         stops_at: Share of the planned steps after which the run was killed.
-        remembers: Also validate on data of the pretraining ("eval_pretraining_loss").
+        remembers: Also validate on data of the pretraining ("eval_pretraining_loss"), and once
+            before the first step, as with `eval_on_start`.
         plan: Further fields of the plan, as the user's arguments would have said.
     """
 
@@ -121,6 +123,7 @@ class Run:
             len(self.work.validation), generator=torch.Generator().manual_seed(0)
         )[: setup.eval_examples]
         self.batch_size, self.epoch, self.log = batch, 0.0, list[Json]()
+        self.validations: list[torch.Tensor] = []  # the loss of each example
         self.scaler = None
         if setup.fp16 is not None:
             self.scaler = torch.amp.GradScaler(
@@ -201,6 +204,7 @@ class Run:
         if self.setup.evaluate == "train":
             part, ids = self.work.train, self.train_ids[: len(self.eval_ids)]
         losses = losses_on(self.model, part, self.work, ids)
+        self.validations.append(losses)
         entry: Json = {"epoch": rounded(self.epoch), "eval_loss": rounded(float(losses.mean()))}
         if self.work.correct is not None:
             right = losses_on(self.model, part, replace(self.work, losses=self.work.correct), ids)
@@ -218,6 +222,8 @@ class Run:
         last = round(setup.stops_at * steps)
         due = {round((i + 1) * steps / setup.evaluations) for i in range(setup.evaluations)}
         stream, seen, total = self._stream(), list[float](), 0.0
+        if setup.remembers:
+            self.evaluate(0)
         for number in range(last):
             if setup.resume_at is not None and number == round(setup.resume_at * steps):
                 self.batch_size = setup.resume_batch or self.batch_size
@@ -246,6 +252,25 @@ class Run:
                              "train_loss": rounded(total / last),
                              "train_runtime": round(time.perf_counter() - began, 2)})  # fmt: skip
         return self._state(last), self._plan()
+
+    def ends_worse(self) -> Json | None:
+        """Whether the end is truly worse than the best, which no doctor can know from a log.
+
+        A paired t-test over validation examples, its level shared over all validations that could
+        have been the best. None with fewer than two validations, or two examples.
+        """
+        if len(self.validations) < 2 or len(self.eval_ids) < 2:
+            return None
+        seen = [Evaluation.of(v.double().numpy()) for v in self.validations]
+        if not all(e.finite for e in seen):
+            return None
+        best = min(seen, key=lambda e: e.mean)
+        found = compare(seen[-1], best, alpha=0.05 / (len(seen) - 1))
+        return {
+            "rise": rounded(found.difference / best.mean),
+            "p": rounded(found.p_worse),
+            "worse": found.verdict == "worse",
+        }
 
     def _state(self, last: int) -> Json:
         best = None
