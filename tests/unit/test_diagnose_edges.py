@@ -122,6 +122,8 @@ def stairs(fall: float) -> History:
 
 
 FLAT_EVAL = noisy(np.full(EVALS, 0.69), 0.001)
+SLOW = np.linspace(0.9, 0.5, 100)
+FAST = curve(100, start=0.9, end=0.05, time=0.02)
 TAILS = 0.7 * np.exp(0.2 * np.random.default_rng(1).standard_t(3, 200))
 CASES: list[tuple[str, History, str | None]] = [
     ("batch-not-scaled", batches(32.0, 1.0), "warning"),
@@ -205,6 +207,8 @@ CASES: list[tuple[str, History, str | None]] = [
     ("lr-too-high", train(HUMP), "warning"),
     ("lr-too-high", held(noisy(EVAL, 0.05), score=Series.of(at(EVALS), np.ones(EVALS))), NOTHING),
     ("lr-too-high", held(FLAT_EVAL, score=Series.of(at(EVALS), np.full(EVALS, 0.5))), NOTHING),
+    ("lr-too-high", held(np.r_[3.5, EVAL[1:]], train_loss=Series.of(at(100), SLOW)), "error"),
+    ("lr-too-high", held(np.r_[3.5, EVAL[1:]], train_loss=Series.of(at(100), FAST)), NOTHING),
     ("lr-too-low", alone(FLAT), "warning"),
     ("lr-too-low", healthy(train_loss=Series.of(at(100)[10:], FLAT[10:]), **BARE), "info"),
     ("lr-too-low", alone(FLAT, lr=decay(peak=1.0)), NOTHING),

@@ -23,7 +23,8 @@ _FOR_HUMP = 0.8  # assumed: its part of alpha, the commonest mark where a rate w
 _OUTSIDE = 0.05  # assumed: the level of the same test where the rate is above its band already
 _SHORT, _TIMES = 20, 1.7  # assumed: noise of 30% has two values in a row there once in 1e4
 _TWICE = 2.0  # assumed: a validation at twice the first training loss, with training above it too
-_FAR = 10.0  # assumed: or at ten times it, with training above half of it
+_FAR, _KEPT = 3.0, 0.6  # assumed: or at three times it, with training above 60% of it: so a
+# network with batch norm fails, whose training mode hides it
 _STUCK, _MOVES = 0.8, 0.01  # assumed: a score stuck to one value while the loss moves by 1%
 _HELD, _PERFECT = 0.75, (0.0, 1.0, 100.0)  # assumed: and keeps three quarters; no error at all
 _GRADIENT = 30.0  # measured: healthy runs of the corpus come to 11 times, storms to 42 and more
@@ -97,13 +98,13 @@ def _both_above(run: History) -> Storm | None:
     start = float(train.values[0])
     near = np.interp(held.steps, train.steps, train.values)
     twice = (held.values >= _TWICE * start) & (near >= start)
-    high = twice | ((held.values >= _FAR * start) & (near >= start / _TWICE))
+    high = twice | ((held.values >= _FAR * start) & (near >= _KEPT * start))
     if not high.any():
         return None
     at = int(np.flatnonzero(high)[0])
     stop = int(np.searchsorted(train.steps, held.steps[at], side="right"))
     top = Rise(p=0.0, best=0, low=start, high=float(held.values[high].max()), sd=0.0)
-    return Storm(train, top, max(1, stop), bool(high[-1]))
+    return Storm(train, top, max(1, stop), bool(high[-1]), "validation loss")
 
 
 def _gradients(run: History) -> Storm | None:

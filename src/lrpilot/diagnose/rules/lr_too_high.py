@@ -39,6 +39,11 @@ def _said(run: History, storm: Storm) -> str:
             f"{name} is stuck at {figure(rise.high)} while the validation loss moves up and down:"
             " the model gives one answer to everything"
         )
+    if storm.what == "validation loss":
+        return (
+            f"the validation loss stood at {figure(rise.high)}, the training loss had started at"
+            f" {figure(rise.low)}: the weights were thrown far off"
+        )
     said = (
         f"the {storm.what} rose from {figure(rise.low)} to {figure(rise.high)} between steps"
         f" {loss.steps[rise.best]:g} and {loss.steps[storm.stop - 1]:g}"
@@ -71,9 +76,10 @@ RULE = BasicRule(
     threshold=f"the end {END:g} times the best level, a quarter of the descent lost, or"
     f" {ABOVE_START - 1:.0%} above the start (assumed; peers take 1.5 and 2 times the minimum), and"
     " a rise that noise alone explains with less than the rule's share of 5% (simulated null); or"
-    " validation at twice the first training loss with training above it (assumed); or gradients"
-    " that grew 30 times while the loss did not halve (measured on the corpus); or a score stuck to"
-    " one value while the validation loss moves by 1% (assumed)",
+    " validation at twice the first training loss with training above it, or three times with"
+    " training above 60% of it (assumed); or gradients that grew 30 times while the loss did not"
+    " halve (measured on the corpus); or a score stuck to one value while the validation loss moves"
+    " by 1% (assumed)",
     remedy="start again, or from the best checkpoint, at a tenth of the rate",
     source="article: too high a rate diverges, skips the optimum, is unstable; TheDeepChecker"
     " (loss twice its minimum)",
