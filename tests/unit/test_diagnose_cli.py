@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from diagnose_runs import at, curve, noisy
 
 from lrpilot.cli import main
 from lrpilot.cli._doctor_text import sparkline
-from lrpilot.diagnose import RULES, Series
+from lrpilot.diagnose import RULES, Series, diagnose
+from lrpilot.diagnose.readers import read
 
 
 def write_log(path: Path, *, spoilt: bool = False, constant: bool = False) -> Path:
@@ -44,6 +46,23 @@ def test_a_healthy_run_is_status_0_with_a_clean_bill(
     assert "nothing wrong found" in said
     assert "looked at, fine" in said
     assert "cannot judge" in said
+
+
+def test_what_cannot_be_judged_is_told_in_short_unless_all_is_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_log(tmp_path / "run.csv")
+    doctor(path)
+    short = " ".join(capsys.readouterr().out.split())
+    doctor(path, "--verbose")
+    whole = " ".join(capsys.readouterr().out.split())
+    left = int(re.search(r"and (\d+) more rules", short)[1])  # type: ignore[index]
+    assert left >= 5
+    assert "more rules" not in whole
+    blind = {item.rule for item in diagnose(read(path)[0]).unjudged}
+    assert all(f"{rule}" in whole for rule in blind)
+    told = short.split("cannot judge:")[1]
+    assert len([rule for rule in blind if rule not in told]) == left
 
 
 def test_findings_are_status_1_with_steps_figures_a_drawing_and_a_remedy(

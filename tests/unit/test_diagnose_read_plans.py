@@ -155,6 +155,20 @@ def script(tmp_path: Path, text: str) -> History:
     return one(tmp_path / "train.py")
 
 
+@pytest.mark.parametrize(("callbacks", "evaluates"), [("AutopilotCallback()", True), ("", False)])
+def test_the_autopilot_validates_whatever_the_strategy_says(
+    tmp_path: Path, callbacks: str, evaluates: bool
+) -> None:
+    found = script(tmp_path, f"""
+from transformers import Trainer, TrainingArguments
+from lrpilot.transformers import AutopilotCallback
+trainer = Trainer(model, TrainingArguments("out"), train_dataset=train, eval_dataset=held_out,
+                  callbacks=[{callbacks}])
+trainer.train()
+""")  # fmt: skip
+    assert found.plan.evaluates is evaluates
+
+
 def test_a_script_on_trainer(tmp_path: Path) -> None:
     found = script(tmp_path, """
 import argparse

@@ -21,9 +21,17 @@ _MARKS = {
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _BROKEN = "!"  # a value that is not finite
 _WIDTH = 48
+_FEW = 3  # of what could not be judged, unless --verbose
 
 
-def show(console: Console, history: History, found: Diagnosis, rules: Sequence[Rule]) -> None:
+def show(
+    console: Console,
+    history: History,
+    found: Diagnosis,
+    rules: Sequence[Rule],
+    *,
+    verbose: bool = False,
+) -> None:
     """Print the findings of one run, then what was looked at and what could not be judged."""
     from rich.markup import escape
 
@@ -37,8 +45,7 @@ def show(console: Console, history: History, found: Diagnosis, rules: Sequence[R
             f"[bold green]✓ nothing wrong found[/bold green] by {len(found.passed)} rules"
         )
     _paragraph(console, "looked at, fine: ", ", ".join(found.passed), style="dim")
-    blind = [f"{', '.join(names)} (needs {needs})" for needs, names in _by_need(found).items()]
-    _paragraph(console, "cannot judge: ", "; ".join(blind), style="dim")
+    _paragraph(console, "cannot judge: ", _blind(found, verbose), style="dim")
     for sentence in found.unread:
         _paragraph(console, "not read: ", sentence, style="dim")
     console.print()
@@ -72,6 +79,16 @@ def _where(finding: Finding) -> str:
         step = last if first is None else first
         return "" if step is None else f"  step {step}"
     return f"  steps {first} to {last}"
+
+
+def _blind(found: Diagnosis, verbose: bool) -> str:
+    """The rules that could not judge and what they need; the first few unless all are wanted."""
+    groups = [(f"{', '.join(names)} (needs {needs})", len(names)) for needs, names in
+              _by_need(found).items()]  # fmt: skip
+    shown = groups if verbose else groups[:_FEW]
+    text = "; ".join(words for words, _ in shown)
+    left = sum(count for _, count in groups[len(shown) :])
+    return f"{text}; and {left} more rules (--verbose says what they need)" if left else text
 
 
 def _by_need(found: Diagnosis) -> dict[str, list[str]]:

@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="chance of a false alarm in a healthy run (0.05)")  # fmt: skip
     parser.add_argument("--skip-unreadable", action="store_true",
                         help="pass over what is no run and no plan (for hooks)")  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="say of every rule that cannot judge what it needs")  # fmt: skip
     parser.add_argument("--explain", metavar="RULE", help="say what a rule looks at, and why")
     parser.add_argument("--list", action="store_true", help="list the rules")
     facts = parser.add_argument_group("what the log does not say")
@@ -129,7 +131,7 @@ def _show(
 
     console = Console(highlight=False, soft_wrap=False)
     for history, diagnosis in zip(histories, found, strict=True):
-        show(console, history, diagnosis, rules)
+        show(console, history, diagnosis, rules, verbose=args.verbose)
 
 
 def _tell(args: argparse.Namespace, rules: Sequence[Rule]) -> int:

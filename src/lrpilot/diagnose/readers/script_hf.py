@@ -115,6 +115,8 @@ def _trainer(script: Script) -> Plan:
             values["eval_on_train"] = same_data(train, held_out)
         if "optimizers" in call.keywords:
             own += [optimizer_plan(script, c)[0] for c in optimizers(script)[:1]]
+        if held_out is not None and any(c.last == "AutopilotCallback" for c in script.calls):
+            values["evaluates"] = True  # it validates by itself, whatever eval_strategy says
     return join(*own, make_plan(values))
 
 
