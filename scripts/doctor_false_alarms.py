@@ -271,9 +271,18 @@ def main() -> None:
         run_ours(args.runs, args.power_runs, counts)
     if args.python:
         run_peers(args.python, args.peer_runs, counts)
-    any_cell = next(iter(counts.values()))
-    runs = ", ".join(f"{n} of {d}" for d, (_, n) in any_cell.items())
-    lines = [f"Runs a healthy cell: {runs}. `python scripts/doctor_false_alarms.py --write`", ""]
+    sizes = {
+        kind: sorted(
+            {c["lrpilot"][1] for k, c in counts.items() if k.startswith(kind) if "lrpilot" in c}
+        )
+        for kind in ("healthy", "overfitting", "live")
+    }
+    runs = "; ".join(f"{kind} {', '.join(map(str, n))}" for kind, n in sizes.items())
+    peers = max(c[PEERS[0]][1] for c in counts.values() if PEERS[0] in c)
+    lines = [
+        f"Runs a cell: ours {runs}; peers {peers}. `python scripts/doctor_false_alarms.py --write`",
+        "",
+    ]
     text = "\n".join([*lines, *healthy_tables(counts), *power_tables(counts)])
     print(text)
     if args.write:
