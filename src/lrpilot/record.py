@@ -1,7 +1,8 @@
 """The run record: append-only JSON Lines that outlive a crash.
 
 Each line is one event with a `kind`: `run` (version, facts, recommendation, budget, policy),
-`step`, `evaluation`, `decision`, `resume`, `end` and `score` (of the finished model). A line is
+`step`, `evaluation`, `decision`, `finding` (of the doctor), `resume`, `end` and `score` (of the
+finished model). A line is
 written whole and flushed, so a killed run loses at most the line in hand; a reader drops a
 broken last line, and the steps that a resumed run repeats. NaN and infinity are written as the
 strings "nan", "inf" and "-inf", so that every line is valid JSON.
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 from lrpilot.errors import RecordError
 
 VERSION = 1
-KINDS = ("run", "step", "evaluation", "decision", "resume", "end", "score")
+KINDS = ("run", "step", "evaluation", "decision", "finding", "resume", "end", "score")
 Event = dict[str, Any]
 
 

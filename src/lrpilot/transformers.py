@@ -1,5 +1,6 @@
-"""`lrpilot.transformers.AutopilotCallback`: the autopilot in transformers' Trainer."""
+"""`lrpilot.transformers`: the autopilot and the doctor in transformers' Trainer."""
 
+from lrpilot.integrations._doctor_callback import DoctorCallback
 from lrpilot.integrations.transformers import AutopilotCallback
 
-__all__ = ["AutopilotCallback"]
+__all__ = ["AutopilotCallback", "DoctorCallback"]

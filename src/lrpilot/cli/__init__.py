@@ -16,6 +16,7 @@ from lrpilot.errors import LrpilotError
 COMMANDS = {
     "recommend": "a starting learning rate, with its band and its sources",
     "tune": "fine-tune a pretrained model, steered from validation",
+    "doctor": "what went wrong in a run or a plan, and what to set instead",
     "bench": "measure policies on real fine-tuning, and draw the table",
     "report": "one HTML file that shows a run and why it went so",
 }

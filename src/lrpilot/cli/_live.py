@@ -12,11 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lrpilot.integrations._doctor import sentence
 from lrpilot.integrations._session import Progress
 
 if TYPE_CHECKING:
     from lrpilot.tune.run import Result
 
+_STYLES = {"error": "red", "warning": "yellow", "info": "dim"}
 _SMOOTHING = 0.9  # assumed: shows the trend of the last ten losses
 
 
@@ -71,6 +73,8 @@ class Live:
             self._said = decision
             if decision.action != "hold" or not self.console.is_terminal:
                 self.console.print(self._line(progress))
+        for finding in progress.findings:
+            self.console.print(Text(f"  {sentence(finding)}", _STYLES[finding.severity]))
         self._now = progress
         if self._live is not None:
             self._live.update(self._view(progress))

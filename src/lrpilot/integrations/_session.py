@@ -15,7 +15,9 @@ from typing import Any
 
 import lrpilot
 from lrpilot.control import Budget, Controller, Decision, Observation
+from lrpilot.diagnose.finding import Finding
 from lrpilot.facts import Recommendation, RunFacts
+from lrpilot.integrations._doctor import LiveDoctor, as_event
 from lrpilot.integrations._host import Host
 from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
@@ -33,17 +35,19 @@ class Progress:
     validation: Evaluation | None
     decision: Decision | None
     wall_s: float
+    findings: tuple[Finding, ...] = ()  # of the doctor, new since the last call
 
 
 @dataclass(slots=True)
 class Spent:
-    """Seconds spent by the autopilot: deciding and recording, validating, copying state."""
+    """Seconds spent by the autopilot: deciding and recording, validating, copying, diagnosing."""
 
     own_s: float = 0.0
     evaluate_s: float = 0.0
     snapshot_s: float = 0.0
     evaluations: int = 0
     snapshots: int = 0
+    doctor_s: float = 0.0
 
 
 class Session:
@@ -59,6 +63,7 @@ class Session:
         title: A name for the run, for the record.
         metric: Name and unit of the validation values, for the record.
         on_progress: Called after each step and validation.
+        doctor: Watches the run and speaks at validations; None for none.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Session:
         title: str | None = None,
         metric: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        doctor: LiveDoctor | None = None,
     ) -> None:
         self.controller = controller
         self.recommendation = recommendation
@@ -83,6 +89,7 @@ class Session:
         self.title = title
         self.metric = dict(metric or {"name": "validation loss", "unit": "nats", "mode": "min"})
         self.on_progress = on_progress
+        self.doctor = doctor
         self.state: Any = controller.init(recommendation, budget)
         self.step_count = 0
         self.kept: Any = None
@@ -97,6 +104,7 @@ class Session:
         self._started = time.perf_counter()
         self._last_validation: Evaluation | None = None
         self._last_decision: Decision | None = None
+        self._news: tuple[Finding, ...] = ()
 
     # -- what hosts call --------------------------------------------------------------------
 
@@ -122,7 +130,7 @@ class Session:
         if self.stopped or self.step_count >= self.budget.steps:
             return
         start = time.perf_counter()
-        before = self.spent.evaluate_s + self.spent.snapshot_s
+        before = self._elsewhere_s
         self.step_count += 1
         self.writer.write(
             "step",
@@ -132,9 +140,11 @@ class Session:
             grad_norm=grad_norm,
             wall_s=self._wall_s(),
         )
+        if self.doctor is not None:
+            used = self.lr if lr is None else lr
+            self.doctor.step(self.step_count, loss=loss, lr=used, grad_norm=grad_norm)
         self._observe(Observation(step=self.step_count, train_loss=loss, grad_norm=grad_norm))
-        elsewhere = self.spent.evaluate_s + self.spent.snapshot_s - before
-        self.spent.own_s += time.perf_counter() - start - elsewhere
+        self.spent.own_s += time.perf_counter() - start - (self._elsewhere_s - before)
         self._show(loss)
 
     def validate(self, cause: str) -> None:
@@ -158,7 +168,11 @@ class Session:
             cause=cause,
             wall_s=self._wall_s(),
         )
+        if self.doctor is not None:
+            self.doctor.validation(self.step_count, evaluation)
         self._observe(Observation(step=self.step_count, validation=evaluation))
+        if self.doctor is not None:  # what was rolled back is settled, and no finding
+            self._tell(self.doctor.look)
         self._show(None)
 
     def finish(self, status: str | None = None, cause: str = "") -> Outcome:
@@ -183,6 +197,10 @@ class Session:
                 best_step=self.kept_step,
                 best_value=self.kept_value,
             )
+            if self.doctor is not None and self.outcome.status != "interrupted":
+                self._tell(self.doctor.finish)
+                if self._news:
+                    self._show(None)
             self.writer.write(
                 "end",
                 **asdict(self.outcome),
@@ -200,6 +218,8 @@ class Session:
         last = self.step_count >= self.budget.steps
         if decision.action == "rollback" or (decision.action == "stop" and self.kept is not None):
             self._timed_snapshot(lambda: self.host.restore(self.kept))
+            if self.doctor is not None and self.kept_step is not None:
+                self.doctor.undo(self.kept_step)
         if decision.action == "stop":
             self.stopped = True
             self.host.stop()
@@ -229,6 +249,15 @@ class Session:
         self.kept_value = observation.validation.mean if observation.validation else None
         self.spent.snapshots += 1
 
+    def _tell(self, look: Callable[[], tuple[Finding, ...]]) -> None:
+        """Let the doctor look, and write down what is new."""
+        start = time.perf_counter()
+        found = look()
+        self.spent.doctor_s += time.perf_counter() - start
+        self._news += found
+        for finding in found:
+            self.writer.write("finding", step=self.step_count, **as_event(finding))
+
     def _timed_snapshot(self, action: Callable[[], Any]) -> Any:
         start = time.perf_counter()
         try:
@@ -251,6 +280,7 @@ class Session:
             "lr": self.lr,
             "wall_s": self._wall_s(),
             "spent": asdict(self.spent),
+            "doctor": None if self.doctor is None else self.doctor.dump(),
         }
 
     def resume(self, data: Mapping[str, Any], *, kept: Any) -> None:
@@ -266,6 +296,8 @@ class Session:
         self.kept_step, self.kept_value = data["kept_step"], data["kept_value"]
         self.awaiting, self.lr = data["awaiting"], data["lr"]
         self.spent = Spent(**data["spent"])
+        if self.doctor is not None and data.get("doctor") is not None:
+            self.doctor.load(data["doctor"])
         self._wall_before_s = data["wall_s"]
         self._started = time.perf_counter()
         self.writer.write("resume", step=self.step_count)
@@ -275,7 +307,12 @@ class Session:
     def _wall_s(self) -> float:
         return round(self._wall_before_s + time.perf_counter() - self._started, 4)
 
+    @property
+    def _elsewhere_s(self) -> float:
+        return self.spent.evaluate_s + self.spent.snapshot_s + self.spent.doctor_s
+
     def _show(self, loss: float | None) -> None:
+        news, self._news = self._news, ()
         if self.on_progress is not None:
             self.on_progress(
                 Progress(
@@ -286,6 +323,7 @@ class Session:
                     validation=self._last_validation,
                     decision=self._last_decision,
                     wall_s=self._wall_s(),
+                    findings=news,
                 )
             )
 

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from lrpilot.control import Budget, Controller, Decision, controller
+from lrpilot.diagnose.finding import Finding
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
+from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session, Spent
 from lrpilot.integrations._start import starting_point
@@ -52,6 +54,8 @@ class Autopilot:
         resume_from: A checkpoint folder that `save` wrote, of a run with the same model,
             optimizer and budget; the run goes on to the same numbers.
         on_progress: Called with a `Progress` after each step and validation.
+        doctor: Let the doctor's rules look at each validation; what they find goes into the
+            record, to `on_progress` and to `findings`. It changes nothing in the training.
 
     Raises:
         InputError: A setting that cannot work, in one line.
@@ -84,6 +88,7 @@ class Autopilot:
         record: str | Path | None = None,
         resume_from: str | Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        doctor: bool = True,
     ) -> None:
         self._evaluate = evaluate
         budget = Budget(
@@ -108,6 +113,7 @@ class Autopilot:
             facts=facts,
             writer=RecordWriter(record),
             on_progress=on_progress,
+            doctor=LiveDoctor.of(facts, recommendation, budget) if doctor else None,
         )
         if resume_from is None:
             self._session.begin()
@@ -181,6 +187,11 @@ class Autopilot:
     def last_decision(self) -> Decision | None:
         """The latest decision that has something to say."""
         return self._session._last_decision
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the doctor found since this object was made, in order."""
+        return () if self._session.doctor is None else tuple(self._session.doctor.findings)
 
     @property
     def spent(self) -> Spent:

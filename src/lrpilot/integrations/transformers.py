@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from lrpilot.control import Budget, Controller, controller
+from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
+from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
@@ -61,6 +63,8 @@ class AutopilotCallback(TrainerCallback):
             `resume_from_checkpoint` is enough.
         title: A name for the run, for the record.
         on_progress: Called with a `Progress` after each step and validation.
+        doctor: Let the doctor's rules look at each validation; what they find goes into the
+            record, to `on_progress` and to `findings`. It changes nothing in the training.
 
     Raises:
         InputError: A setting that cannot work, in one line.
@@ -78,6 +82,7 @@ class AutopilotCallback(TrainerCallback):
         resume_from: str | Path | None = None,
         title: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        doctor: bool = True,
     ) -> None:
         self.eval_dataloader: Any = None
         self._start_lr = start_lr
@@ -89,6 +94,7 @@ class AutopilotCallback(TrainerCallback):
         self._resume_from = None if resume_from is None else Path(resume_from)
         self._title = title
         self._on_progress = on_progress
+        self._doctor = doctor
         self._stop_asked = False
         self._restore_rng: Any = None
         self._rng_before: Any = None
@@ -128,6 +134,7 @@ class AutopilotCallback(TrainerCallback):
             writer=RecordWriter(self._record),
             title=self._title,
             on_progress=self._on_progress,
+            doctor=LiveDoctor.of(facts, recommendation, budget) if self._doctor else None,
         )
         if resumed is None:
             self._session.begin()
@@ -182,6 +189,11 @@ class AutopilotCallback(TrainerCallback):
     def outcome(self) -> Outcome | None:
         """How the run ended; None while it runs."""
         return self._session.outcome
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the doctor found since this object was made, in order."""
+        return () if self._session.doctor is None else tuple(self._session.doctor.findings)
 
     @property
     def session(self) -> Session:

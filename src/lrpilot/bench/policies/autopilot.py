@@ -48,6 +48,7 @@ class Pilot:
             steps_per_epoch=training.steps_per_epoch,
             facts=lab.facts,
             start_lr=start_lr,
+            doctor=False,  # it decides nothing, and would cost time
         )
         highest = 0.0
         for indices in pilot.batches(training.loader):

@@ -1,0 +1,95 @@
+"""Whether a loss rose above its own start: the mark of a rate that is too high for the warm-up.
+
+The test of `statistics.find_rise` looks at the end of a series; a rate that decays hides a storm at
+its beginning. Here the first few values are compared with every later window; of all windows the
+largest difference counts, against the largest that noise alone makes of a flat series.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from lrpilot.diagnose.statistics import TINY, Array, Rise
+
+LEAST = 10
+_MOST = 128  # assumed: longer series are averaged to at most so many values first
+_STARTS, _WIDTHS = (1, 3), (2, 4, 8, 16)  # assumed: one high value alone is a spike
+_SECOND = 0.25  # assumed: so much of the rise the second highest value shows, too
+_GRID, _STEP = 32, 8
+_RUNS = 10_000
+_SEED = 20_261_125
+_MEDIAN = 0.6745 * math.sqrt(6.0)  # closed form: a normal second difference's median size
+
+
+def find_hump(values: Array) -> Rise | None:
+    """The surest window of later values above the first ones.
+
+    Args:
+        values: Finite values in order, shape (n,).
+
+    Returns:
+        None with fewer than `LEAST` values, or where all are the same. `best` is the index before
+        the window, `low` the level of the start, `high` that of the window.
+    """
+    if values.size < LEAST or np.ptp(values) == 0.0:
+        return None
+    width = math.ceil(values.size / _MOST)
+    n = values.size // width
+    n -= n % _STEP if n > _GRID else 0  # few lengths, few simulated nulls; the latest values go
+    means = values[: n * width].reshape(-1, width).mean(axis=1)
+    weights, spans = _contrasts(means.size)
+    sizes = weights @ means
+    at = int(sizes.argmax())
+    start, first, last = spans[at]
+    sd = max(float(_noise(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
+    null = _null(means.size)
+    beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
+    low = float(means[:start].mean())
+    second = float(np.sort(means[first:last])[-2])
+    high = float(means[first:last].mean())
+    alone = second <= low + _SECOND * (high - low)  # one high value is a spike
+    return Rise(
+        p=1.0 if alone else (beyond + 1.0) / (null.size + 1.0),
+        best=max(0, first * width - 1),
+        low=low,
+        high=high,
+        sd=sd * math.sqrt(width),
+    )
+
+
+@lru_cache(maxsize=64)
+def _contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
+    """Every window of later values minus the first ones, scaled to unit noise."""
+    rows, spans = [], []
+    for start in _STARTS:
+        for width in _WIDTHS:
+            for first in range(start, n - width + 1, width // 2):
+                row = np.zeros(n)
+                row[:start] = -1.0 / start
+                row[first : first + width] = 1.0 / width
+                rows.append(row / math.sqrt(1.0 / start + 1.0 / width))
+                spans.append((start, first, first + width))
+    return np.array(rows), tuple(spans)
+
+
+def _noise(series: Array) -> Array:
+    """Robust noise of the quieter half, from second differences; shape (runs, n) to (runs,).
+
+    A storm is noisier than what comes before or after it.
+    """
+    second = np.abs(np.diff(series, n=2, axis=1))
+    half = second.shape[1] // 2
+    parts = [np.median(part, axis=1) for part in (second[:, :half], second[:, half:])]
+    return np.asarray(np.min(parts, axis=0) / _MEDIAN)
+
+
+@lru_cache(maxsize=64)
+def _null(n: int) -> Array:
+    """The largest contrast of flat, noisy series of n values over their noise, sorted."""
+    noise = np.random.default_rng(_SEED + n).standard_normal((_RUNS, n))
+    weights = _contrasts(n)[0]
+    largest = [(part @ weights.T).max(axis=1) / _noise(part) for part in np.split(noise, 40)]
+    return np.sort(np.concatenate(largest))

@@ -1,0 +1,151 @@
+"""Whether a noisy series rose after its best: a test that has looked at every place of the best.
+
+A test that starts at the smallest value of the very series that it tests cries wolf: the smallest
+of many noisy values is low by luck. Here every place of the best is a contrast, "flat, then rising
+to the end"; all of them are tried, and the largest, over the noise, is compared with the largest
+that noise alone makes of a flat series of the same length. A flat series is the least favourable of
+all that never rise: every weight before the best is lighter than those after it, so a falling step
+can only make a contrast smaller, and a bend can only make the noise look larger.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+LEAST = 5  # closed form: fewer values have no two second differences in their later half
+_MOST = 64  # assumed: longer series are averaged to at most so many values first
+_GRID, _STEP = 32, 4
+TINY = float(np.finfo(np.float64).tiny)
+_RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
+_SEED = 20_261_124
+_FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
+_LATE = 0.65  # assumed: the share of a longer series that a parabola is fitted to
+_MANY, _CAP, _CAP_OF_MANY = 30, 2.0, 2.5  # measured: power on sharp turns against false alarms
+# under correlated noise, which cost more in long series (docs/doctor.md)
+_BACK = (2, 4, 8)  # assumed: how many values before the best a contrast may rest on; and all
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How a series rose after its best.
+
+    Attributes:
+        p: Chance that a series that never rises shows such a rise somewhere by noise.
+        best: Index of the last value before the rise.
+        low, high: Levels (means of a few values) at the best and at the end.
+        sd: Standard deviation of one value's noise.
+    """
+
+    p: float
+    best: int
+    low: float
+    high: float
+    sd: float
+
+    @property
+    def relative(self) -> float:
+        """The rise as a share of the level that it rose from."""
+        return (self.high - self.low) / abs(self.low) if self.low else float("inf")
+
+
+def find_rise(values: Array) -> Rise | None:
+    """The surest rise of the end of a series above an earlier part of it.
+
+    Args:
+        values: Finite values in order, shape (n,).
+
+    Returns:
+        None with fewer than `LEAST` values, or where all are the same.
+    """
+    if values.size < LEAST or np.ptp(values) == 0.0:
+        return None
+    width = math.ceil(values.size / _MOST)
+    extra = values.size % width
+    if values.size // width > _GRID:  # few lengths, few simulated nulls; the oldest values go
+        extra += values.size // width % _STEP * width
+    means = values[extra:].reshape(-1, width).mean(axis=1)
+    n = means.size
+    weights, turns = rise_contrasts(n)
+    sizes = weights @ means
+    at = int(sizes.argmax())
+    sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
+    null = _null(n)
+    beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
+    turn = turns[at]
+    few = max(1, min(3, (n - 1 - turn) // 3))
+    low = float(means[max(0, turn - 1) : turn + 2].mean()) if n > _FEW else float(means[turn])
+    return Rise(
+        p=(beyond + 1.0) / (null.size + 1.0),
+        best=extra + (turn + 1) * width - 1,
+        low=low,
+        high=float(means[-few:].mean()),
+        sd=noise_sd(means[means.size // 3 :]) * math.sqrt(width),
+    )
+
+
+@lru_cache(maxsize=128)
+def rise_contrasts(n: int) -> tuple[Array, tuple[int, ...]]:
+    """Every "flat, then rising in a straight line to the end", with a mean of zero and unit norm.
+
+    Returns:
+        Weights, shape (contrasts, n), never falling where they are not zero; and for each row the
+        index where its rise begins.
+    """
+    rows, turns = [], []
+    for turn in range(1, n - 1):
+        ramp = np.maximum(0.0, np.arange(n) - turn)
+        for start in {0, *(max(0, turn - back) for back in _BACK)}:
+            row = np.where(np.arange(n) < start, 0.0, ramp - ramp[start:].mean())
+            rows.append(row / np.linalg.norm(row))
+            turns.append(turn)
+    return np.array(rows), tuple(turns)
+
+
+def noise_of(series: Array) -> Array:
+    """Noise of one value around a smooth trend, shape (runs, n) to (runs,), n >= 5.
+
+    Up to ten values: from second differences, which are free of a straight trend and have six
+    times the variance of one value; of the last half or the last four fifths of them, whichever is
+    smaller, since the first descent bends. More: from what a parabola through the last 65% leaves
+    over, times the square root of (1 + r) / (1 - r) where neighbours correlate by r > 0; but at
+    most twice what second differences say, since a sharp turn is no parabola.
+
+    Source:
+        Von Neumann's successive differences, taken twice; the variance of a mean of an
+        autoregressive series of order one, as in any textbook.
+    """
+    n = series.shape[1]
+    seconds = np.diff(series, n=2, axis=1) ** 2
+    lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
+    rough = np.sqrt(np.min([seconds[:, -k:].mean(axis=1) / 6.0 for k in lasts], axis=0))
+    if n <= _FEW:
+        return np.asarray(rough)
+    last = math.ceil(_LATE * n)
+    basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, last), 3))
+    late = series[:, -last:]
+    rest = late - (late @ basis) @ basis.T
+    squares = (rest**2).sum(axis=1)
+    r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, TINY)
+    r = np.clip(r, 0.0, 0.9)
+    smooth = np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
+    return np.asarray(np.minimum(smooth, (_CAP if n <= _MANY else _CAP_OF_MANY) * rough))
+
+
+def noise_sd(values: Array) -> float:
+    """Noise of one value around its trend, from all second differences, shape (n,), n >= 3."""
+    return float(np.sqrt((np.diff(values, n=2) ** 2).mean() / 6.0))
+
+
+@lru_cache(maxsize=128)
+def _null(n: int) -> Array:
+    """The largest contrast of flat, noisy series of n values over their noise, sorted."""
+    noise = np.random.default_rng(_SEED + n).standard_normal((_RUNS, n))
+    weights = rise_contrasts(n)[0]
+    largest = [(part @ weights.T).max(axis=1) / noise_of(part) for part in np.split(noise, 20)]
+    return np.sort(np.concatenate(largest))
