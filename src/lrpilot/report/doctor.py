@@ -28,7 +28,7 @@ def section(data: ReportData) -> str:
     names = ("step", "severity", "rule", "what, and what to do")
     rows = [_row(finding) for finding in data.findings]
     return '<h2 id="doctor">What the doctor saw</h2>' + table(
-        names, rows, caption="Each rule speaks once, at the validation that showed it", stack=True
+        names, rows, caption="Each rule speaks once, at a validation or at the end", stack=True
     )
 
 
