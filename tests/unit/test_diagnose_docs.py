@@ -37,9 +37,11 @@ def test_the_commands_of_the_page_parse(line: str) -> None:
     assert args.command == "doctor"
 
 
-def test_the_example_of_the_page_compiles() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-    compile(code, "docs/doctor.md", "exec")
+def test_the_examples_of_the_page_compile() -> None:
+    examples = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    assert examples
+    for code in examples:
+        compile(code, "docs/doctor.md", "exec")
 
 
 def test_hook_and_action_call_the_command() -> None:

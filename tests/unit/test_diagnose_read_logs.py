@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lrpilot.cli import main
 from lrpilot.control.types import Budget
+from lrpilot.diagnose import Advice, Finding, diagnose
 from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.readers import FORMATS, read
+from lrpilot.integrations._doctor import as_event
 from lrpilot.record import RecordWriter
 
 DATA = Path(__file__).parents[1] / "data" / "doctor"
@@ -236,6 +239,27 @@ def test_our_own_record(tmp_path: Path) -> None:
     assert (run.resumes, run.finished, run.best_checkpoint) == ((12,), True, 10)
     assert (run.plan.facts.planned_lr, run.plan.facts.steps) == (2e-5, 20)
     assert run.plan.eval_examples == 7
+
+
+def test_findings_in_our_own_record_change_nothing_that_is_read(tmp_path: Path) -> None:
+    plain, told = record(tmp_path / "plain"), record(tmp_path / "told")
+    advice = Advice(lr=1e-5, low=1e-6, high=1e-4, because="so")
+    seen = Finding(rule="lr-too-high", severity="error", summary="up", first_step=3, advice=advice)
+    first, *rest = (told / "run.jsonl").read_text().splitlines(keepends=True)
+    (told / "run.jsonl").write_text(first)
+    writer = RecordWriter(told / "run.jsonl")
+    writer.write("finding", step=3, **as_event(seen))
+    writer.write("finding", step=15, **as_event(seen))
+    writer.close()
+    with (told / "run.jsonl").open("a") as file:
+        file.writelines(rest)
+    a, b = one(plain), one(told)
+    for name in ("train_loss", "eval_loss", "lr", "grad_norm"):
+        assert steps(getattr(a, name)) == steps(getattr(b, name)), name
+        np.testing.assert_array_equal(values(getattr(a, name)), values(getattr(b, name)))
+    assert (a.plan, a.finished, a.resumes, a.unread) == (b.plan, b.finished, b.resumes, b.unread)
+    assert diagnose(a).findings == diagnose(b).findings
+    assert main(["doctor", str(told)]) in (0, 1)
 
 
 def test_a_trainer_that_went_on_after_its_end(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrpilot.diagnose.finding import Advice
 from lrpilot.facts import Reason, Recommendation
 from lrpilot.record import RunRecord
 from lrpilot.report.data import report_data
 from lrpilot.report.formats import duration, listed, number, rate, shown, with_error
 from lrpilot.report.series import Series, finite, smooth, thin
 from lrpilot.report.values import Stretch
-from lrpilot.report.words import caveats, headline, verdict
+from lrpilot.report.words import caveats, chart_summary, headline, verdict
 
 RECOMMENDATION = Recommendation(
     peak_lr=1e-5, low=5e-6, high=4e-5, reasons=(Reason(rule="user", text="you asked"),)
@@ -50,6 +51,13 @@ def decision(n, action, lr, rule="stable"):
 def score(name, value, error):
     fields = {"name": name, "split": "test", "metric": "accuracy", "unit": "", "value": value}
     return "score", 10, {**fields, "standard_error": error, "n": 1900, "steps": 10}
+
+
+def finding(n, severity="warning", rule="lr-too-high", **more):
+    fields = {"rule": rule, "severity": severity, "summary": f"seen at {n}", "first_step": 2,
+              "last_step": n, "remedy": "lower the rate", "source": "", "figures": {},
+              "advice": None}  # fmt: skip
+    return "finding", n, {**fields, **more}
 
 
 WHOLE = (
@@ -95,6 +103,29 @@ def test_the_whole_story_in_figures():
         (8, 2.5e-6, 1.25e-6),
         (10, 1.25e-6, 0.0),
     ]
+
+
+def test_findings_come_with_their_place_and_the_rate_to_try():
+    advice = {"lr": 2e-5, "low": 1e-5, "high": 4e-5, "because": "recipes"}
+    data = report_data(record(finding(8, "error", advice=advice), finding(9, first_step=None)))
+    first, second = data.findings
+    assert (first.step, first.severity, first.rule) == (8, "error", "lr-too-high")
+    assert (first.summary, first.remedy) == ("seen at 8", "lower the rate")
+    assert (first.first_step, first.last_step) == (2, 8)
+    assert first.advice == Advice(lr=2e-5, low=1e-5, high=4e-5, because="recipes")
+    assert (second.step, second.first_step, second.advice) == (9, None, None)
+
+
+@pytest.mark.parametrize("advice", [7, {}, {"lr": "x", "low": 1e-5, "high": 1e-4}, {"lr": 1e-5}])
+def test_damaged_advice_costs_the_rate_alone(advice):
+    (found,) = report_data(record(finding(8, advice=advice), ("finding", "x", {}))).findings
+    assert (found.summary, found.advice) == ("seen at 8", None)
+
+
+def test_the_summary_of_the_chart_counts_findings_only_where_there_are_any():
+    assert "doctor" not in chart_summary(report_data(record(step(1))))
+    said = chart_summary(report_data(record(step(1), finding(1))))
+    assert "0 decisions and one finding of the doctor" in said
 
 
 def test_rollbacks_undo_each_step_once_and_the_last_return_undoes_none():

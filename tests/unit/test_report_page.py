@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_report_data import WHOLE, decision, evaluation, record, step
+from test_report_data import WHOLE, decision, evaluation, finding, record, step
 
 from lrpilot.errors import InputError, MissingExtraError
 from lrpilot.facts import Reason, Recommendation, Source
@@ -65,6 +65,8 @@ RECORDS = {
     "unfinished": (evaluation(0, 0.7), step(1), step(2)),
     "nan everywhere": (step(1, math.nan, math.nan), evaluation(1, math.nan, None)),
     "infinite": (step(1, math.inf, math.inf), evaluation(1, math.inf, math.inf)),
+    "a finding alone": (finding(3),),
+    "bare finding": (("finding", 1, {}), ("finding", None, {})),
     "rate zero": (step(1, 1.0, 0.0), step(2, 1.0, 0.0)),
     "negative loss": (step(1, -5.0), step(2, 1e9)),
     "no numbers": (("step", "x", {}), ("decision", 1, {}), ("score", 1, {}), ("end", 1, {})),
@@ -77,8 +79,9 @@ def test_every_record_gives_a_well_formed_page(name):
     page = page_of(*RECORDS[name])
     assert page.open == []
     assert len(page.of("h1")) == 1
+    doctor = ["doctor"] if "finding" in name else []
     assert [a["id"] for a in page.of("h2")] == [
-        "decisions", "scores", "recommendation", "caveats", "facts", "values",
+        "decisions", *doctor, "scores", "recommendation", "caveats", "facts", "values",
     ]  # fmt: skip
 
 
@@ -117,10 +120,13 @@ def test_hostile_text_stays_text_wherever_it_stands():
                                         "reason": EVIL, "figures": {EVIL: 1.0}})  # fmt: skip
     hostile_score = ("score", 1, {"name": EVIL, "split": EVIL, "metric": EVIL, "unit": EVIL})
     end = ("end", 1, {"status": EVIL, "cause": EVIL, "remedy": EVIL})
+    advice = {"lr": 1e-5, "low": 1e-5, "high": 1e-5, "because": EVIL}
+    ill = finding(1, EVIL, EVIL, summary=EVIL, remedy=EVIL, advice=advice)
+    known_ill = finding(1, "error", EVIL, summary=EVIL)
     held = ("decision", 1, {"action": EVIL, "rule": EVIL, "reason": EVIL})
     where = ("evaluation", 1, {"mean": 0.5, "n": 2, "cause": EVIL})
     page = page_of(
-        step(1), step(2), where, hostile_decision, held, hostile_score, end,
+        step(1), step(2), where, hostile_decision, held, hostile_score, end, ill, known_ill,
         title=EVIL, policy=EVIL, created=EVIL, lrpilot=EVIL, facts={EVIL: EVIL, "model": [EVIL]},
         budget={"steps": 2, EVIL: EVIL}, environment={EVIL: {EVIL: EVIL}},
         metric={"name": EVIL, "unit": EVIL, "mode": EVIL},
@@ -133,6 +139,7 @@ def test_hostile_text_stays_text_wherever_it_stands():
     assert not any(name.startswith("on") for _, attrs in page.found for name in attrs)
     assert all(a["href"].startswith("https://example.org/") for a in page.of("a"))
     assert EVIL in page.shown()
+    assert page.shown().count(EVIL) == page.shown().count("alert(1)")
 
 
 @needs_plotly
@@ -201,6 +208,53 @@ def test_the_figure_draws_the_numbers():
     assert (list(drawn["best"].x), list(drawn["best"].y)) == ([7], [0.5])
     assert [(s.x0, s.x1) for s in figure.layout.shapes] == [(2, 4), (2, 4), (4, 6), (4, 6)]
     assert figure.layout.yaxis.type == "log"
+
+
+@needs_plotly
+def test_findings_have_a_section_only_where_there_are_any():
+    assert "What the doctor saw" not in page_of(*WHOLE).shown()
+    advice = {"lr": 2e-5, "low": 1e-5, "high": 4e-5, "because": "recipes say so"}
+    page = page_of(
+        *WHOLE, finding(8, "error", advice=advice), finding(9, "info", "plateau", remedy="")
+    )
+    assert [a["id"] for a in page.of("h2")][:3] == ["decisions", "doctor", "scores"]
+    said = page.shown().split("What the doctor saw")[1].split("Scores")[0]
+    for words in (
+        "8 error lr-too-high seen at 8. (steps 2 to 8) lower the rate. Try 2e-05 , band 1e-05 to"
+        " 4e-05 . Why: recipes say so.",
+        "9 info plateau seen at 9. (steps 2 to 9)",
+    ):
+        assert words in said
+    assert said.count("Try") == 1
+    assert "doctor: error (1)" in page.shown()
+    assert "doctor: warning" not in page.shown()
+
+
+@needs_plotly
+def test_findings_are_marked_at_their_step_below_the_decisions():
+    events = (*WHOLE, finding(8, "error"), finding(8, "error", "overfitting"), finding(9, "info"))
+    figure = build_figure(report_data(record(*events)))
+    drawn = {t.name: t for t in figure.data}
+    assert (list(drawn["doctor: error"].x), list(drawn["doctor: info"].x)) == ([8], [9])
+    assert "doctor: warning" not in drawn
+    (label,) = drawn["doctor: error"].text
+    assert label == (
+        "<b>step 8: error, lr-too-high</b><br>seen at 8"
+        "<br><b>step 8: error, overfitting</b><br>seen at 8"
+    )
+    low, high = figure.layout.yaxis.range
+    (error,), (info,) = (drawn[f"doctor: {s}"].y for s in ("error", "info"))
+    assert 10**low < info < error < 10**high  # in sight, and one above the other
+
+
+@needs_plotly
+def test_hostile_findings_cannot_leave_their_labels():
+    ill = finding(1, "error", EVIL, summary="<a href='javascript:x'>y</a> %{x}")
+    figure = build_figure(report_data(record(step(1), ill)))
+    (label,) = next(t for t in figure.data if t.name == "doctor: error").text
+    assert "<a" not in label
+    assert "<script" not in label
+    assert "&lt;a href=" in label
 
 
 @needs_plotly

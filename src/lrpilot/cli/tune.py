@@ -66,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--baseline", type=float, metavar="LR", help="also train with this constant"
                      " peak and linear decay, to compare (a demo does: 1e-5)")  # fmt: skip
     how.add_argument("--no-baseline", action="store_true", help="a demo without its baseline")
+    how.add_argument("--no-doctor", action="store_true", help="do not let the doctor's rules look"
+                     " at the run while it trains")  # fmt: skip
     how.add_argument("--seed", type=int, default=0, metavar="N")
     where = parser.add_argument_group("where")
     where.add_argument("--output", metavar="DIR", help="the run's folder (a demo: runs/NAME)")
@@ -129,6 +131,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         evaluations=args.evaluations,
         baseline_lr=baseline,
         seed=args.seed,
+        doctor=not args.no_doctor,
     )
 
 

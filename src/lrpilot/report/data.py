@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lrpilot.diagnose.finding import Advice
 from lrpilot.facts import Recommendation
 from lrpilot.record import RunRecord
 from lrpilot.report.series import Series, finite, smooth, thin
@@ -16,6 +17,7 @@ from lrpilot.report.values import (
     Axis,
     DecisionRow,
     End,
+    FindingRow,
     Metric,
     ReportData,
     Sample,
@@ -72,6 +74,7 @@ def report_data(record: RunRecord) -> ReportData:
         validations=validations,
         best=best_validation(validations, mode=metric.mode),
         decisions=decisions,
+        findings=_findings(record),
         undone=undone,
         scores=tuple(_score(e) for e in record.of("score")),
         recommendation=_recommendation(header.get("recommendation")),
@@ -146,6 +149,31 @@ def _decisions(record: RunRecord) -> tuple[DecisionRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _findings(record: RunRecord) -> tuple[FindingRow, ...]:
+    return tuple(
+        FindingRow(
+            step=int(e["step"]),
+            severity=str(e.get("severity") or ""),
+            rule=str(e.get("rule") or ""),
+            summary=str(e.get("summary") or ""),
+            first_step=_whole(e.get("first_step")),
+            last_step=_whole(e.get("last_step")),
+            remedy=str(e.get("remedy") or ""),
+            advice=_advice(_mapping(e.get("advice"))),
+        )
+        for e in record.of("finding")
+        if _is_step(e)
+    )
+
+
+def _advice(data: Mapping[str, Any]) -> Advice | None:
+    """As recorded; None where a rate is missing or not one."""
+    lr, low, high = (_number(data.get(name)) for name in ("lr", "low", "high"))
+    if not all(math.isfinite(v) for v in (lr, low, high)):
+        return None
+    return Advice(lr=lr, low=low, high=high, because=str(data.get("because") or ""))
 
 
 def _samples(

@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 from lrpilot.errors import MissingExtraError
+from lrpilot.report import doctor
 from lrpilot.report.formats import number, rate, with_error
 from lrpilot.report.values import DecisionRow, ReportData
 
@@ -21,6 +22,9 @@ COLOURS = {
     "cut": "#a968d6",
     "rollback": "#e0413a",
     "stop": "#e0413a",
+    "error": "#e0413a",
+    "warning": "#d9650f",
+    "info": "#848a94",
 }
 SYMBOLS = {"raise": "triangle-up", "cut": "triangle-down", "rollback": "x", "stop": "square"}
 NAMES = {"raise": "raise", "cut": "cut", "rollback": "roll-back", "stop": "stop"}
@@ -37,7 +41,7 @@ def build_figure(data: ReportData) -> Any:
         MissingExtraError: Plotly is not installed.
     """
     go = _graph_objects()
-    traces = [_lr(data), *_decisions(data), *_losses(data), *_validation(data)]
+    traces = [_lr(data), *_decisions(data), *_findings(data), *_losses(data), *_validation(data)]
     return go.Figure(data=[go.Scatter(**t) for t in traces], layout=_layout(data))
 
 
@@ -111,6 +115,28 @@ def _hover(decision: DecisionRow) -> str:
         f"<b>{html.escape(head)}</b> {rate(decision.lr_before)} → {rate(decision.lr_after)}"
         f"<br>{reason}"
     )
+
+
+def _findings(data: ReportData) -> list[dict[str, Any]]:
+    low, high = _rate_axis(data)["range"]
+    return [
+        {
+            "x": list(marks),
+            "y": [10.0 ** (low + doctor.HEIGHTS[severity] * (high - low))] * len(marks),
+            "mode": "markers",
+            "marker": {
+                "symbol": "diamond",
+                "size": 11,
+                "color": COLOURS[severity],
+                "line": {"width": 1, "color": "rgba(255,255,255,0.85)"},
+            },
+            "name": f"doctor: {severity}",
+            "text": list(marks.values()),
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        for severity in doctor.HEIGHTS
+        if (marks := doctor.hovers(data, severity))
+    ]
 
 
 def _losses(data: ReportData) -> list[dict[str, Any]]:
@@ -331,6 +357,9 @@ def describe_marks(data: ReportData) -> list[tuple[str, str]]:
         for action in SYMBOLS
         if data.count(action)
     ]
+    for severity in doctor.HEIGHTS:
+        if count := len(doctor.of(data, severity)):
+            key.append((f"mark finding-{severity}", f"doctor: {severity} ({count})"))
     if data.undone:
         lost = sum(s.end - s.start for s in data.undone)
         key.append(("area rollback", f"undone by a roll-back ({number(lost)} steps)"))

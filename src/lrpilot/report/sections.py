@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lrpilot.facts import Recommendation
+from lrpilot.report import doctor
 from lrpilot.report.figure import NAMES, describe_marks
 from lrpilot.report.formats import NOTHING, duration, number, rate, shown, with_error
 from lrpilot.report.strip import draw_strip
@@ -301,6 +302,7 @@ ALL: tuple[Callable[[ReportData], str], ...] = (
     _head,
     _chart,
     _decisions,
+    doctor.section,
     _scores,
     _recommendation,
     _caveats,

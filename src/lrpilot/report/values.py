@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lrpilot.diagnose.finding import Advice
 from lrpilot.facts import Recommendation
 from lrpilot.report.series import Series
 
@@ -39,6 +40,20 @@ class DecisionRow:
     def keeps_best(self) -> bool:
         """Whether this is the end's return to the best state, which undoes no choice of rate."""
         return self.action == "rollback" and self.rule == "keep-best"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """What the doctor said at a step, and where in the run it saw it (None: in the plan)."""
+
+    step: int
+    severity: str
+    rule: str
+    summary: str
+    first_step: int | None = None
+    last_step: int | None = None
+    remedy: str = ""
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +128,7 @@ class ReportData:
         loss_axis: Scale on which the losses can all be seen.
         validations: All of them, in order; `best` the best one that is finite.
         decisions: All of them, in order.
+        findings: What the doctor said during the run, in order.
         undone: Stretches that roll-backs undid.
         scores: Of the finished model and of what it is compared with.
         recommendation: Where the run started; None where the header holds none.
@@ -140,6 +156,7 @@ class ReportData:
     validations: tuple[Validation, ...]
     best: Validation | None
     decisions: tuple[DecisionRow, ...]
+    findings: tuple[FindingRow, ...]
     undone: tuple[Stretch, ...]
     scores: tuple[ScoreRow, ...]
     recommendation: Recommendation | None

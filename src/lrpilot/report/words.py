@@ -211,8 +211,9 @@ def chart_summary(data: ReportData) -> str:
         if loss
         else ""
     )
+    seen = f" and {plural(len(data.findings), 'finding')} of the doctor" if data.findings else ""
     return (
         f"Two charts over {plural(data.steps, 'step')}: the learning rate on a log scale with"
-        f" {plural(len(data.decisions), 'decision')}, and the losses. {fell}"
+        f" {plural(len(data.decisions), 'decision')}{seen}, and the losses. {fell}"
         f"{' '.join(verdict(data))} All values are in the tables that follow."
     )

@@ -183,6 +183,7 @@ def _train(
         resume_from=found[-1] if found else None,
         title=title,
         on_progress=events.progress,
+        doctor=settings.doctor,
     )
     trainer = _trainer(settings, prepared, model, folder, pilot)
     trainer.add_callback(RunFiles(folder, pilot))
@@ -290,6 +291,7 @@ def _train_baseline(
         record=record,
         title="baseline",
         on_progress=events.progress,
+        doctor=settings.doctor,
     )
     events.pilot(pilot)
     _trainer(settings, prepared, model, folder, pilot).train()

@@ -34,6 +34,7 @@ class Settings:
         evaluations: Validations to plan.
         baseline_lr: Also train with this constant peak and linear decay, untouched; None does not.
         seed: Of the split, the new head, the data order and dropout.
+        doctor: Whether the doctor's rules look at the run while it trains.
     """
 
     task: str
@@ -54,6 +55,7 @@ class Settings:
     evaluations: int = 16
     baseline_lr: float | None = None
     seed: int = 0
+    doctor: bool = True
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
