@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Literal
+
 import numpy as np
 import pytest
 from diagnose_runs import curve, noisy
@@ -9,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrpilot.diagnose.history import Series
+from lrpilot.diagnose.hump import LEAST as HUMP_LEAST
+from lrpilot.diagnose.hump import LENGTHS as HUMP_LENGTHS
 from lrpilot.diagnose.hump import find_hump
+from lrpilot.diagnose.nulls import chance
 from lrpilot.diagnose.statistics import LEAST, find_rise, noise_of, rise_contrasts
+from lrpilot.diagnose.statistics import LENGTHS as RISE_LENGTHS
 from lrpilot.diagnose.trend import (
     chi_square_tail,
     end_slope,
@@ -175,3 +182,52 @@ def test_outliers_upwards_and_dips_away_from_them() -> None:
 def test_a_constant_series_neither_rises_nor_has_a_hump() -> None:
     assert find_rise(np.zeros(20)) is None
     assert find_hump(np.full(20, 0.7)) is None
+
+
+@pytest.mark.parametrize("n", [5, 8, 10, 11, 20, 32, 60, 100, 137, 300])
+def test_alarms_on_4000_flat_series_are_as_many_as_the_level(n: int) -> None:
+    noise = 1.0 + 0.05 * np.random.default_rng(9_000 + n).standard_normal((4000, n))
+    tests = [find_rise] if n < HUMP_LEAST else [find_rise, find_hump]
+    for test in tests:
+        p = np.array([test(row).p for row in noise])  # type: ignore[union-attr]
+        alone = p == 1.0  # one high value is no hump: find_hump then leaves alarms out
+        for level in (0.002, 0.01, 0.05, 0.2):
+            error = 4.0 * (level * (1.0 - level) / p.size) ** 0.5
+            assert (p <= level).mean() <= level + error
+            assert ((p <= level) | alone).mean() >= level - error
+
+
+@pytest.mark.parametrize("n", [5, 10, 11, 32, 64])
+def test_the_table_agrees_with_a_simulation_in_plain_loops(n: int) -> None:
+    # independent truth: other draws, contrasts built anew one by one, ranks counted
+    rng = np.random.default_rng(77)
+    noise = rng.standard_normal((8000, n))
+    largest = np.full(len(noise), -np.inf)
+    for turn in range(1, n - 1):
+        for start in {0, *(max(0, turn - back) for back in (2, 4, 8))}:
+            ramp = np.maximum(0.0, np.arange(start, n) - turn)
+            ramp -= ramp.mean()
+            sizes = noise[:, start:] @ ramp / np.sqrt((ramp**2).sum())
+            largest = np.maximum(largest, sizes)
+    statistic = np.sort(largest / noise_of(noise))
+    for at in (0.5, 0.35, 0.12, 0.055, 0.027, 0.012, 0.0035):  # between tabulated levels, too
+        quantile = float(np.quantile(statistic, 1.0 - at))
+        assert chance("rise", n, quantile) == pytest.approx(
+            at, abs=4.5 * (at * (1.0 - at) / len(noise)) ** 0.5 + 0.01 * at
+        )
+
+
+@pytest.mark.parametrize("test", ["rise", "hump"])
+def test_a_larger_statistic_is_never_more_likely(test: Literal["rise", "hump"]) -> None:
+    for n in RISE_LENGTHS if test == "rise" else HUMP_LENGTHS:
+        p = [chance(test, n, x) for x in np.linspace(-5.0, 60.0, 400)]
+        assert all(a >= b for a, b in pairwise(p))
+        assert chance(test, n, -1e9) == 1.0
+        assert 5e-5 <= chance(test, n, 1e9) == pytest.approx(5e-5)
+
+
+def test_every_length_of_a_series_is_in_the_table() -> None:
+    rng = np.random.default_rng(0)
+    for n in [*range(5, 700), 2000, 1_000_003]:
+        assert find_rise(rng.standard_normal(n)) is not None
+        assert n < HUMP_LEAST or find_hump(rng.standard_normal(n)) is not None

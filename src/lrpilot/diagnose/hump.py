@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lrpilot.diagnose.nulls import chance
 from lrpilot.diagnose.statistics import TINY, Array, Rise
 
 LEAST = 10
@@ -19,8 +20,8 @@ _MOST = 128  # assumed: longer series are averaged to at most so many values fir
 _STARTS, _WIDTHS = (1, 3), (2, 4, 8, 16)  # assumed: one high value alone is a spike
 _SECOND = 0.25  # assumed: so much of the rise the second highest value shows, too
 _GRID, _STEP = 32, 8
-_RUNS = 10_000
-_SEED = 20_261_125
+# every length that is left after averaging, and so every one that needs a simulated null
+LENGTHS = (*range(LEAST, _GRID + 1), *range(_GRID + _STEP, _MOST + 1, _STEP))
 _MEDIAN = 0.6745 * math.sqrt(6.0)  # closed form: a normal second difference's median size
 
 
@@ -34,25 +35,30 @@ def find_hump(values: Array) -> Rise | None:
         None with fewer than `LEAST` values, or where all are the same. `best` is the index before
         the window, `low` the level of the start, `high` that of the window.
     """
+    return _find_hump(np.asarray(values, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=32)
+def _find_hump(data: bytes) -> Rise | None:
+    """Several rules ask the same of the same series, at more than one level."""
+    values = np.frombuffer(data)
     if values.size < LEAST or np.ptp(values) == 0.0:
         return None
     width = math.ceil(values.size / _MOST)
     n = values.size // width
-    n -= n % _STEP if n > _GRID else 0  # few lengths, few simulated nulls; the latest values go
+    n -= n % _STEP if n > _GRID else 0  # few lengths, a small table of nulls; the latest values go
     means = values[: n * width].reshape(-1, width).mean(axis=1)
-    weights, spans = _contrasts(means.size)
+    weights, spans = contrasts(means.size)
     sizes = weights @ means
     at = int(sizes.argmax())
     start, first, last = spans[at]
-    sd = max(float(_noise(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
-    null = _null(means.size)
-    beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
+    sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
     low = float(means[:start].mean())
     second = float(np.sort(means[first:last])[-2])
     high = float(means[first:last].mean())
     alone = second <= low + _SECOND * (high - low)  # one high value is a spike
     return Rise(
-        p=1.0 if alone else (beyond + 1.0) / (null.size + 1.0),
+        p=1.0 if alone else chance("hump", means.size, float(sizes[at]) / sd),
         best=max(0, first * width - 1),
         low=low,
         high=high,
@@ -61,7 +67,7 @@ def find_hump(values: Array) -> Rise | None:
 
 
 @lru_cache(maxsize=64)
-def _contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
+def contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
     """Every window of later values minus the first ones, scaled to unit noise."""
     rows, spans = [], []
     for start in _STARTS:
@@ -75,7 +81,7 @@ def _contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
     return np.array(rows), tuple(spans)
 
 
-def _noise(series: Array) -> Array:
+def noise_of(series: Array) -> Array:
     """Robust noise of the quieter half, from second differences; shape (runs, n) to (runs,).
 
     A storm is noisier than what comes before or after it.
@@ -84,12 +90,3 @@ def _noise(series: Array) -> Array:
     half = second.shape[1] // 2
     parts = [np.median(part, axis=1) for part in (second[:, :half], second[:, half:])]
     return np.asarray(np.min(parts, axis=0) / _MEDIAN)
-
-
-@lru_cache(maxsize=64)
-def _null(n: int) -> Array:
-    """The largest contrast of flat, noisy series of n values over their noise, sorted."""
-    noise = np.random.default_rng(_SEED + n).standard_normal((_RUNS, n))
-    weights = _contrasts(n)[0]
-    largest = [(part @ weights.T).max(axis=1) / _noise(part) for part in np.split(noise, 40)]
-    return np.sort(np.concatenate(largest))

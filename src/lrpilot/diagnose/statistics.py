@@ -17,13 +17,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lrpilot.diagnose.nulls import chance
+
 Array = NDArray[np.float64]
 LEAST = 5  # closed form: fewer values have no two second differences in their later half
 _MOST = 64  # assumed: longer series are averaged to at most so many values first
 _GRID, _STEP = 32, 4
 TINY = float(np.finfo(np.float64).tiny)
-_RUNS = 20_000  # simulated null series: a level of 4.5% is then known to 0.15%
-_SEED = 20_261_124
+# every length that is left after averaging, and so every one that needs a simulated null
+LENGTHS = (*range(LEAST, _GRID + 1), *range(_GRID + _STEP, _MOST + 1, _STEP))
 _FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
 _LATE = 0.65  # assumed: the share of a longer series that a parabola is fitted to
 _MANY, _CAP, _CAP_OF_MANY = 30, 2.0, 2.5  # measured: power on sharp turns against false alarms
@@ -63,11 +65,18 @@ def find_rise(values: Array) -> Rise | None:
     Returns:
         None with fewer than `LEAST` values, or where all are the same.
     """
+    return _find_rise(np.asarray(values, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=32)
+def _find_rise(data: bytes) -> Rise | None:
+    """Several rules ask the same of the same series, at more than one level."""
+    values = np.frombuffer(data)
     if values.size < LEAST or np.ptp(values) == 0.0:
         return None
     width = math.ceil(values.size / _MOST)
     extra = values.size % width
-    if values.size // width > _GRID:  # few lengths, few simulated nulls; the oldest values go
+    if values.size // width > _GRID:  # few lengths, a small table of nulls; the oldest values go
         extra += values.size // width % _STEP * width
     means = values[extra:].reshape(-1, width).mean(axis=1)
     n = means.size
@@ -75,13 +84,11 @@ def find_rise(values: Array) -> Rise | None:
     sizes = weights @ means
     at = int(sizes.argmax())
     sd = max(float(noise_of(means[None])[0]), 1e-12 * float(np.abs(means).max()), TINY)
-    null = _null(n)
-    beyond = null.size - int(np.searchsorted(null, sizes[at] / sd, side="left"))
     turn = turns[at]
     few = max(1, min(3, (n - 1 - turn) // 3))
     low = float(means[max(0, turn - 1) : turn + 2].mean()) if n > _FEW else float(means[turn])
     return Rise(
-        p=(beyond + 1.0) / (null.size + 1.0),
+        p=chance("rise", n, float(sizes[at]) / sd),
         best=extra + (turn + 1) * width - 1,
         low=low,
         high=float(means[-few:].mean()),
@@ -140,12 +147,3 @@ def noise_of(series: Array) -> Array:
 def noise_sd(values: Array) -> float:
     """Noise of one value around its trend, from all second differences, shape (n,), n >= 3."""
     return float(np.sqrt((np.diff(values, n=2) ** 2).mean() / 6.0))
-
-
-@lru_cache(maxsize=128)
-def _null(n: int) -> Array:
-    """The largest contrast of flat, noisy series of n values over their noise, sorted."""
-    noise = np.random.default_rng(_SEED + n).standard_normal((_RUNS, n))
-    weights = rise_contrasts(n)[0]
-    largest = [(part @ weights.T).max(axis=1) / noise_of(part) for part in np.split(noise, 20)]
-    return np.sort(np.concatenate(largest))
