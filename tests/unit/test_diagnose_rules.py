@@ -83,6 +83,7 @@ STORM = np.r_[0.7, noisy(np.full(15, 9.0), 0.3), noisy(np.full(84, 0.69), 0.02)]
 WILD = np.r_[0.7, noisy(np.full(59, 2.0), 0.6, 3).clip(0.71), TRAIN[60:]]
 EXPLODING = noisy(np.r_[np.full(20, 0.3), np.full(80, 60.0)], 0.3, 4)
 DIVERGED = Series.of(at(100), grown(TRAIN, 2.0))
+REVERSED = healthy(lr=Series.of(at(100), np.full(100, 0.8)), layerwise_decay=1.4)  # lowest layer's
 ERRORS = {"eval_examples": None, "score": None}
 FIRES: dict[str, list[History]] = {
     "not-finite": [with_series("train_loss", NAN_TAIL), with_series("eval_loss", [0.7, np.inf, 1])],
@@ -220,7 +221,11 @@ SILENT: dict[str, list[History]] = {
         healthy(eval_loss=Series.of(at(EVALS), grown(EVAL, 0.5)), train_loss=DIVERGED),
     ],
     "no-validation": [planned(), healthy(eval_loss=None)],
-    "optimizer-rate": [planned(optimizer="sgd", planned_lr=1e-2), planned(optimizer="lion")],
+    "optimizer-rate": [
+        planned(optimizer="sgd", planned_lr=1e-2),
+        planned(optimizer="lion"),
+        REVERSED,
+    ],
     "self-tuned-rate": [planned(optimizer="prodigy", planned_lr=1.0)],
     "lora-rate": [planned(method="lora", planned_lr=2e-4)],
     "lr-above-pretraining": [planned(initial_lr=1e-4), planned(method="lora", initial_lr=1e-5)],

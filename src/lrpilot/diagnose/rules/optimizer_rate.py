@@ -20,7 +20,7 @@ _TYPICAL = {"adamw": 2e-5, "sgd": 1e-2, "lion": 5e-6, "adafactor": 1e-3}
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
-    used, name = peak_lr(run), optimizer(run)
+    used, name = _used(run), optimizer(run)
     if used is None or name is None:
         return "the rate and the optimizer (--optimizer)"
     if name not in _WORLDS:
@@ -37,6 +37,14 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         figures={"lr": used, "low": low, "high": high},
         advice=_advice(name, run),
     )
+
+
+def _used(run: History) -> float | None:
+    """The peak rate; where layer-wise decay is reversed, the log holds the lowest layer's."""
+    facts = run.plan.facts
+    if facts.layerwise_decay is not None and facts.layerwise_decay > 1.0:
+        return facts.planned_lr
+    return peak_lr(run)
 
 
 def _advice(name: str, run: History) -> Advice:
