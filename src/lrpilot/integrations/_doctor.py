@@ -19,7 +19,7 @@ _MOST = 2_000  # assumed: values kept of a series; the doctor's tests average to
 STEERED = frozenset({
     "no-schedule", "no-warmup", "warmup-too-long", "schedule-mismatch", "lr-restarted",
     "first-step-wasted", "lr-below-band", "lr-above-band", "best-not-kept", "eval-too-rare",
-    "eval-too-small", "no-validation", "metric-direction",
+    "eval-too-small", "no-validation", "metric-direction", "optimizer-rate",
 })  # fmt: skip
 # What only the end of a run can show, or its middle at the soonest.
 AT_END = frozenset({
