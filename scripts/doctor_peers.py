@@ -1,8 +1,8 @@
 """Four doctors from PyPI on the same corpus, side by side with ours.
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install numpy --no-deps \\
+    python -m venv peers && peers/bin/pip install numpy --no-deps \\
         finetune-doctor==0.2.2 trainspotter==0.2.6 trainproof==0.22.0 losslint==0.4.1
-    python scripts/doctor_peers.py --python /tmp/peers/bin/python [--write] [--misses NAME]
+    python scripts/doctor_peers.py --python peers/bin/python [--write] [--misses NAME]
 
 They see what their authors made them for: the log, a bare `trainer_state.json`, with defaults.
 Each of their checks is translated into all the words of our labels that it could be meant by
