@@ -71,6 +71,16 @@ def test_what_was_rolled_back_is_forgotten() -> None:
     assert list(history.train_loss.steps) == [1]
 
 
+def test_what_the_autopilot_rolls_back_is_told_of_at_the_end_only() -> None:
+    watched = doctor(rule("lr-too-high"))
+    see(watched, 1, 1.0)
+    assert see(watched, 2, 2.0) == []
+    assert [f.rule for f in watched.finish()] == ["lr-too-high"]
+    alone = LiveDoctor(watched.plan, looks=4, steered=False, rules=[rule("lr-too-high")])
+    see(alone, 1, 1.0)
+    assert see(alone, 2, 2.0) == ["lr-too-high"]
+
+
 def test_rules_that_the_autopilot_answers_for_are_silent() -> None:
     watched = doctor(rule("no-schedule"), rule("other"))
     assert "no-schedule" in STEERED

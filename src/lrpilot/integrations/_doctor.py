@@ -26,6 +26,8 @@ AT_END = frozenset({
     "budget-too-short", "plateau", "underfitting", "no-schedule", "schedule-mismatch",
     "no-validation", "eval-too-rare", "best-not-kept", "warmup-too-long",
 })  # fmt: skip
+# What the autopilot rolls back itself: told of at the end, if it is still there then.
+ROLLED_BACK = frozenset({"lr-too-high", "loss-spikes", "loss-oscillates", "overfitting"})
 FROM_MIDDLE = frozenset({"lr-too-low", "nothing-trains"})
 
 
@@ -119,6 +121,7 @@ class LiveDoctor:
         self.findings: list[Finding] = []
         self._alpha = alpha / max(1, looks + 1)
         self._rules = [r for r in rules if not (steered and r.id in STEERED)]
+        self._at_end = AT_END | (ROLLED_BACK if steered else frozenset())
         self._told: list[str] = []
         self._seen = {name: Thinned() for name in ("train", "eval", "errors", "lr", "norm")}
         self._step = 0
@@ -183,7 +186,7 @@ class LiveDoctor:
             r
             for r in self._rules
             if r.id not in self._told
-            and (finished or r.id not in AT_END)
+            and (finished or r.id not in self._at_end)
             and (late or r.id not in FROM_MIDDLE)
         ]
         if not waiting or not self._seen["train"].values:
