@@ -122,6 +122,35 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
     transformers.AutoTokenizer.from_pretrained(finished / "model")
 
 
+def doctor_s(record: Path) -> float:
+    """The seconds that the live doctor took; nought only where there was none."""
+    return float(RunRecord.read(record).of("end")[-1]["spent"]["doctor_s"])
+
+
+def test_the_doctor_can_be_left_out_and_stays_out_after_a_resume(
+    finished: Path, model: Path, data: Path, tmp_path: Path
+) -> None:
+    assert doctor_s(finished) > 0
+    assert doctor_s(finished / "baseline") > 0
+    output = tmp_path / "run"
+    more = ("--steps", "400", "--no-doctor")
+    process = run_process(model, data, output, *more)
+    wait_for_step(output, 20, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert RunRecord.read(output).of("end")[0]["status"] == "interrupted"
+    assert main(["tune", "--output", str(output), "--resume"]) == 0
+    assert doctor_s(output) == 0
+    assert RunRecord.read(output).of("finding") == ()
+
+
+def test_the_baseline_has_no_doctor_either(model: Path, data: Path, tmp_path: Path) -> None:
+    output, test = tmp_path / "run", write_table(tmp_path / "test.csv", rows=40, seed=1)
+    more = ("--steps", "20", "--no-doctor", "--test", str(test), "--baseline", "1e-5")
+    assert tune(model, data, output, *more) == 0
+    assert doctor_s(output) == doctor_s(output / "baseline") == 0
+
+
 def test_it_learns_and_beats_a_rate_that_is_too_low(finished: Path) -> None:
     scores = {s["name"]: s["value"] for s in RunRecord.read(finished).of("score")}
     assert scores["autopilot"] > 0.9
