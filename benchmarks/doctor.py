@@ -13,26 +13,19 @@ import time
 
 import numpy as np
 import torch
-import transformers
+from small_bert import BATCH, SIZES, TOKENS, small_bert
 
 from lrpilot.control import Budget
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.metric import Evaluation
 
-STEPS, LOOKS, BATCH, TOKENS = 200, 16, 16, 32
-SIZES = {"tiny BERT": (32, 1), "MiniLM-sized BERT": (384, 6)}  # hidden size, layers
+STEPS, LOOKS = 200, 16
 
 
 def step_s(hidden: int, layers: int) -> float:
     """Median seconds of one training step."""
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=max(2, hidden // 32),
-        intermediate_size=4 * hidden,
-    )  # fmt: skip
-    model = transformers.BertForSequenceClassification(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    model, optimizer = small_bert(hidden, layers)
     words, labels = torch.randint(5, 30_000, (BATCH, TOKENS)), torch.randint(0, 2, (BATCH,))
     seconds = []
     for _ in range(15):

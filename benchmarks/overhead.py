@@ -16,23 +16,16 @@ import time
 from pathlib import Path
 
 import torch
-import transformers
+from small_bert import BATCH, SIZES, TOKENS, small_bert
 
 from lrpilot.torch import Autopilot
 
-STEPS, BATCH, TOKENS = 40, 16, 32
-SIZES = {"tiny BERT": (32, 1), "MiniLM-sized BERT": (384, 6)}  # hidden size, layers
+STEPS = 40
 
 
 def measure(hidden: int, layers: int) -> tuple[float, float, float, float]:
     """Seconds a step without the autopilot, its own seconds a step, a snapshot, an evaluation."""
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=max(2, hidden // 32),
-        intermediate_size=4 * hidden,
-    )  # fmt: skip
-    model = transformers.BertForSequenceClassification(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    model, optimizer = small_bert(hidden, layers)
     words = torch.randint(5, 30_000, (BATCH, TOKENS))
     labels = torch.randint(0, 2, (BATCH,))
 

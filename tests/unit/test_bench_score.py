@@ -82,7 +82,7 @@ def test_runs_that_began_from_other_weights_are_left_out_and_told_of() -> None:
     _, (found,) = scoring.scores(lines)
     assert found.seeds == 1
     assert found.regret == pytest.approx(0.1)
-    assert "1 lines are left out" in markdown(lines)
+    assert "left out: 1." in markdown(lines)
     assert "left out" not in markdown(lines[:-1])
 
 

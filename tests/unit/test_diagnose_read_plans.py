@@ -146,7 +146,7 @@ def test_yaml_without_pyyaml_says_what_to_install(
 ) -> None:
     (tmp_path / "config.yml").write_text(AXOLOTL)
     monkeypatch.setitem(__import__("sys").modules, "yaml", None)
-    with pytest.raises(ImportError, match="pip install pyyaml"):
+    with pytest.raises(ImportError, match=r'pip install "lrpilot\[doctor\]"'):
         read(tmp_path / "config.yml")
 
 

@@ -14,7 +14,7 @@ from lrpilot.bench.score import SEEDS, Line, Oracle, Score, bootstrap, comparabl
 _CAP = 10.0  # assumed: standard deviations at which one task's regret stops counting in a mean
 NOTHING = f"No constant rate has {SEEDS} seeds yet: there is no oracle to compare with."
 OTHER_START = (
-    "{} lines are left out: they began from other weights than the oracle of their task, pretrained"
+    "Lines left out: {}. They began from other weights than the oracle of their task, pretrained"
     " on another machine. Run those policies and the oracle on one."
 )
 

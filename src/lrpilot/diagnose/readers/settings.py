@@ -44,7 +44,6 @@ _COMMON: dict[str, tuple[str, ...]] = {
     "train_examples": ("train_examples", "num_train_examples", "train_size"),
     "eval_examples": ("eval_examples", "num_eval_examples", "val_examples"),
 }  # fmt: skip
-_CLASS = ("name", "type", "_component_", "class_path", "_target_")
 _MOST_LETTERS = 200
 
 

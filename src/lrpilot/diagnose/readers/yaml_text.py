@@ -33,7 +33,9 @@ def parse_yaml(text: str, path: Path) -> Any:
     try:
         yaml = import_module("yaml")
     except ImportError:
-        raise MissingExtraError("reading YAML needs PyYAML: pip install pyyaml") from None
+        raise MissingExtraError(
+            'reading YAML needs PyYAML: pip install "lrpilot[doctor]"'
+        ) from None
     try:
         node = next(iter(yaml.compose_all(text, Loader=yaml.SafeLoader)), None)
         return _Walk(path).value(node, 0)
