@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument(
         "--policy",
-        default="validation",
-        help="validation (default), ramp (experimental) or constant",
+        default="trial",
+        help="trial (default), validation or constant",
     )
     how.add_argument("--start-lr", type=float, metavar="LR", help="where to start; recommended"
                      " if absent")  # fmt: skip
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--batch-size", type=int, default=16, metavar="N")
     how.add_argument("--max-length", type=int, default=128, metavar="N", help="tokens a text")
     how.add_argument("--image-size", type=int, metavar="N", help="pixels a side")
-    how.add_argument("--evaluations", type=int, default=16, metavar="N",
+    how.add_argument("--evaluations", type=int, default=14, metavar="N",
                      help="validations to plan (default 16)")  # fmt: skip
     how.add_argument("--baseline", type=float, metavar="LR", help="also train with this constant"
                      " peak and linear decay, to compare (a demo does: 1e-5)")  # fmt: skip

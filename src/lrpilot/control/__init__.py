@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lrpilot.control.constant import ConstantController, ConstantState
-from lrpilot.control.ramp import RampController
-from lrpilot.control.ramp_state import RampState
+from lrpilot.control.trial import TrialController
+from lrpilot.control.trial_state import TrialState
 from lrpilot.control.types import Action, Budget, Controller, Decision, Observation
 from lrpilot.control.validation import ValidationController
 from lrpilot.control.validation_state import ValidationState
@@ -22,8 +22,8 @@ __all__ = [
     "Controller",
     "Decision",
     "Observation",
-    "RampController",
-    "RampState",
+    "TrialController",
+    "TrialState",
     "ValidationController",
     "ValidationState",
     "controller",
@@ -31,7 +31,7 @@ __all__ = [
 
 POLICIES: dict[str, Callable[[], Controller[Any]]] = {
     "validation": ValidationController,
-    "ramp": RampController,
+    "trial": TrialController,
     "constant": ConstantController,
 }
 

@@ -48,8 +48,8 @@ class Autopilot:
         scaler: Your gradient scaler of mixed precision, if any.
         start_lr: Where to start. None: what `lrpilot.recommend` says for `facts`.
         facts: What you know of the run, for the recommendation.
-        evaluations: How many validations to plan.
-        policy: "validation", "ramp" (experimental), "constant", or a controller of your own.
+        evaluations: How many validations to spend at most, without the one before training.
+        policy: "trial", "validation", "constant", or a controller of your own.
         record: File for the run record (JSON Lines); its folder must exist. None keeps none.
         resume_from: A checkpoint folder that `save` wrote, of a run with the same model,
             optimizer and budget; the run goes on to the same numbers.
@@ -83,8 +83,8 @@ class Autopilot:
         scaler: Any = None,
         start_lr: float | None = None,
         facts: RunFacts | None = None,
-        evaluations: int = 16,
-        policy: str | Controller[Any] = "validation",
+        evaluations: int = 14,
+        policy: str | Controller[Any] = "trial",
         record: str | Path | None = None,
         resume_from: str | Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,

@@ -37,7 +37,7 @@ from lrpilot.record import RecordWriter
 _WEIGHTS = "model.safetensors"  # transformers' name
 _EXTRA = "lrpilot"  # our folder inside a checkpoint of Trainer's own
 _VALIDATION_SHARE = 0.1  # assumed: what steering may cost
-_LEAST_EXAMPLES = 96  # assumed: the standard error of a loss is then about a tenth of its spread
+_LEAST_EXAMPLES = 32  # assumed: fewer cannot tell which branch of a trial is better
 _UNANNEALED = ("constant", "constant_with_warmup")
 
 
@@ -54,10 +54,10 @@ class AutopilotCallback(TrainerCallback):
     Args:
         start_lr: Where to start. None: what `lrpilot.recommend` says.
         facts: What you know of the run, for the recommendation; the rest is read off the Trainer.
-        evaluations: How many validations to plan.
+        evaluations: How many validations to spend at most, without the one before training.
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
-            all validations together near a tenth of the training's cost, 96 at least.
-        policy: "validation", "ramp" (experimental), "constant", or a controller of your own.
+            all validations together near a tenth of the training's cost, 32 at least.
+        policy: "trial", "validation", "constant", or a controller of your own.
         record: File for the run record; its folder must exist. None keeps none.
         resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
             `resume_from_checkpoint` is enough.
@@ -75,9 +75,9 @@ class AutopilotCallback(TrainerCallback):
         *,
         start_lr: float | None = None,
         facts: RunFacts | None = None,
-        evaluations: int = 16,
+        evaluations: int = 14,
         max_examples: int | None = None,
-        policy: str | Controller[Any] = "validation",
+        policy: str | Controller[Any] = "trial",
         record: str | Path | None = None,
         resume_from: str | Path | None = None,
         title: str | None = None,
@@ -290,7 +290,7 @@ class AutopilotCallback(TrainerCallback):
         steps = int(state.max_steps)
         if self._max_examples is None:
             share = _VALIDATION_SHARE * 3.0  # assumed: a forward pass is a third of a training one
-            fit = round(share * steps * batch / max(1, self._evaluations))
+            fit = int(share * steps * batch / (self._evaluations + 1))
             self._max_examples = max(_LEAST_EXAMPLES, fit)
         facts = self._facts or RunFacts()
         facts = replace(

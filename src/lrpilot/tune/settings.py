@@ -31,7 +31,7 @@ class Settings:
         batch_size: Examples a step.
         max_length: Tokens a text is cut to, or of a block.
         image_size: Pixels a side.
-        evaluations: Validations to plan.
+        evaluations: Validations to spend at most.
         baseline_lr: Also train with this constant peak and linear decay, untouched; None does not.
         seed: Of the split, the new head, the data order and dropout.
         doctor: Whether the doctor's rules look at the run while it trains.
@@ -45,14 +45,14 @@ class Settings:
     demo: str | None = None
     text_column: str | None = None
     label_column: str | None = None
-    policy: str = "validation"
+    policy: str = "trial"
     start_lr: float | None = None
     steps: int | None = None
     epochs: float | None = None
     batch_size: int = 16
     max_length: int = 128
     image_size: int | None = None
-    evaluations: int = 16
+    evaluations: int = 14
     baseline_lr: float | None = None
     seed: int = 0
     doctor: bool = True

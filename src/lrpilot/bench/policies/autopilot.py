@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from lrpilot.bench.lab import Lab, Result
 from lrpilot.torch import Autopilot
 
-_EXAMPLES = 96  # as `AutopilotCallback` reads at least
-_LEAST, _VALIDATIONS = 8, 12  # assumed: about seven in the climb and five after it
+_SHARE = 0.1  # as `AutopilotCallback`: what validation may cost, as a share of the run
+_EVALUATIONS = 14  # as there
+_LEAST = 8  # assumed: fewer examples decide nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,16 @@ class Pilot:
     Attributes:
         off_by: Factor on the recommendation, to see what a wrong start costs.
         policy: Its policy.
-        share: Validate as many examples as keep all validations within this share of the run's
-            passes; None: 96 examples each time.
+        examples: Validation examples; None: as many as keep all validations within a tenth of the
+            run's passes, 96 at most.
+        evaluations: Its validations.
     """
 
     name: str = "autopilot"
     off_by: float = 1.0
-    policy: str = "validation"
-    share: float | None = None
+    policy: str = "trial"
+    examples: int | None = None
+    evaluations: int = _EVALUATIONS
 
     def run(self, lab: Lab) -> Result:
         """One run."""
@@ -34,17 +37,20 @@ class Pilot:
         training = lab.start()
         start_lr = None
         if self.off_by != 1.0:
-            start_lr = recommend(lab.facts).low * self.off_by
-        examples = _EXAMPLES
-        if self.share is not None:
+            recommended = recommend(lab.facts)
+            start = recommended.low if self.policy == "validation" else recommended.peak_lr
+            start_lr = start * self.off_by
+        examples = self.examples
+        if examples is None:
             passes = 3 * lab.task.steps * lab.task.batch_size
-            examples = min(_EXAMPLES, max(_LEAST, int(self.share * passes / _VALIDATIONS)))
+            examples = min(96, max(_LEAST, int(_SHARE * passes / (self.evaluations + 1))))
         pilot = Autopilot(
             training.model,
             training.optimizer,
             total_steps=lab.task.steps,
             evaluate=lambda: training.validate(examples),
             policy=self.policy,
+            evaluations=self.evaluations,
             steps_per_epoch=training.steps_per_epoch,
             facts=lab.facts,
             start_lr=start_lr,
@@ -68,7 +74,7 @@ POLICIES = (
     Pilot(),
     Pilot("autopilot-30x-low", off_by=1 / 30),
     Pilot("autopilot-30x-high", off_by=30.0),
-    Pilot("ramp", policy="ramp", share=0.1),
-    Pilot("ramp-30x-low", policy="ramp", share=0.1, off_by=1 / 30),
-    Pilot("ramp-30x-high", policy="ramp", share=0.1, off_by=30.0),
+    Pilot("validation", policy="validation", examples=96, evaluations=16),
+    Pilot("validation-30x-low", policy="validation", examples=96, evaluations=16, off_by=1 / 30),
+    Pilot("validation-30x-high", policy="validation", examples=96, evaluations=16, off_by=30.0),
 )

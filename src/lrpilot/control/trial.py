@@ -1,0 +1,337 @@
+"""Warm up to the recommendation, and leave it only where a paired trial says so.
+
+- *Warm-up*: the rate rises linearly to the recommended peak. If validation is then worse than
+  before training, the start was too high: it begins anew, lower.
+- *Trial*: from one point the training goes on twice, over the same batches, for a few steps that
+  are annealed to zero: at a multiple of the rate, and at the rate. Annealed, because a higher rate
+  leaves more noise in the weights and would look worse than it is. If the higher branch is better
+  on most validation examples, the rate is raised and the next trial follows at once; if it is
+  better but not on most, there is another one later. Either way the training goes on from the end
+  of the lower branch, whose steps are not lost.
+- *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
+  worse goes back to the best state, too.
+- At the end the annealed state is kept, unless an earlier one is truly better.
+
+A published recommendation is given some time before its first trial; a number that only the user
+vouches for is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lrpilot.control.evidence import Change, change
+from lrpilot.control.trial_state import TrialState
+from lrpilot.control.types import Action, Budget, Decision, Observation, say
+from lrpilot.facts import Recommendation
+from lrpilot.metric import Evaluation, compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialController:
+    """Warm-up to the recommendation, paired trials of a higher rate, roll-back on harm.
+
+    Attributes:
+        warmup_frac: Share of the budget in which the rate rises.
+        harm, margin: The warm-up failed if validation is worse by this share, at this one-sided
+            p-value.
+        restart_factor: Level of a new warm-up, as a share of one that failed.
+        wait_frac: Share of the budget before the first trial, after a recommendation.
+        again_frac: Share of the budget before another trial, after one that was not clear.
+        branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
+            it would be shorter there are no trials.
+        until: No trial ends after this share of the budget.
+        factor, first_factor: Rate of the higher branch, as a multiple; and the one to begin with
+            where there is no recommendation.
+        agreement, doubt: The rate is raised if the mean difference of the branches over validation
+            examples is so many standard deviations of that difference, at this p-value.
+        rest_frac: Share of the budget between validations in the rest.
+        late_harm, late_margin: The same as `harm` and `margin`, in the rest.
+        cut_factor: Level after a validation that is no better, as a share of the one before.
+        keep_level: Level of the test by which an earlier state is kept at the end.
+        max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
+    """
+
+    warmup_frac: float = 0.1  # assumed: the usual share
+    harm: float = 0.1  # assumed
+    margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
+    restart_factor: float = 1 / 8  # assumed: a band's half-width
+    wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
+    again_frac: float = 0.1  # measured: docs/log.md, mends trials that noise decided
+    branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
+    least_steps: int = 2  # assumed: one step shows nothing
+    until: float = 0.6  # assumed: what is left has to be worth a raise
+    factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
+    first_factor: float = 10.0  # assumed: a power of ten, until that is too much
+    agreement: float = 0.6  # measured: docs/log.md; about three examples in four
+    doubt: float = 1e-3  # assumed: for few examples
+    rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
+    late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
+    late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
+    cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
+    keep_level: float = 0.005  # assumed: .05 shared over ten validations
+    max_rollbacks: int = 8  # assumed
+    name: str = "trial"
+
+    def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
+        """The state before the first step."""
+        founded = recommendation.high > recommendation.low
+        wait, factor = self.wait_frac, self.factor
+        if not founded:
+            wait, factor = self.warmup_frac, self.first_factor
+        check = self._warm_steps(budget)
+        return TrialState(budget=budget, wait=wait, factor=factor, check=check)
+
+    def update(self, state: TrialState, observation: Observation) -> tuple[Decision, TrialState]:
+        """Decide on a training step or on a validation."""
+        state = replace(state, step=observation.step)
+        if observation.validation is not None:
+            return self._on_validation(state, observation.validation)
+        loss = observation.train_loss
+        if loss is not None and not math.isfinite(loss):
+            if state.phase == "higher":
+                return self._go_back(replace(state, higher=None), "the training loss is not finite")
+            return self._roll_back(state, "divergence", "the training loss is not finite", {})
+        if loss is not None and state.phase == "warmup":
+            state = replace(state, losses=(*state.losses, loss))
+        if not state.step or state.step < min(state.check, state.budget.steps):
+            return self._say(state, "hold", "anneal")
+        if state.phase == "hold" and state.step < state.budget.steps:
+            return self._fork(state, "hold", "a trial begins", {}, keep=True)
+        if state.validations < state.budget.evaluations:
+            return self._say(state, "hold", "planned-validation", evaluate=True)
+        if state.phase == "warmup":
+            state = replace(state, phase="rest", begun=state.step, check=state.budget.steps)
+        return self._say(state, "hold", "anneal")
+
+    def _on_validation(self, state: TrialState, new: Evaluation) -> tuple[Decision, TrialState]:
+        first, best = state.first, state.best
+        if first is None or best is None:
+            if not new.finite:
+                reason = "validation is not finite before any rate could do harm"
+                return self._say(state, "stop", "divergence", reason)
+            state = replace(state, first=new, best=new)
+            reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
+            return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+        state = replace(state, validations=state.validations + 1)
+        if state.step >= state.budget.steps:
+            return self._last(state, new, best)
+        if state.phase == "warmup":
+            return self._warmed(state, new, first)
+        if state.phase == "higher":
+            return self._go_back(replace(state, higher=new), f"validation reached {new.mean:.4g}")
+        if state.phase == "same":
+            return self._judge(state, new, best)
+        return self._watch(state, new, best)
+
+    # -- the phases -------------------------------------------------------------------------
+
+    def _warmed(
+        self, state: TrialState, new: Evaluation, first: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        epoch, losses = state.budget.steps_per_epoch, state.losses
+        fresh = epoch is None or state.step <= epoch  # then training batches are validation, too
+        half = len(losses) // 2 if fresh else 0
+        seen = change(new, first, losses[half:] if half else (), losses[:half])
+        figures = _figures(new, first, seen)
+        if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
+            reason = f"after the warm-up validation is worse by {seen.sentence()}"
+            return self._roll_back(state, "too-high", reason, figures)
+        better = new.mean < first.mean
+        state = self._mark(state, new) if better else state
+        wait = max(state.step, round(state.wait * state.budget.steps))
+        state = replace(state, phase="hold", begun=state.step, check=wait, losses=())
+        reason = f"warmed up: {seen.sentence()}"
+        if wait == state.step:
+            return self._fork(state, "hold", reason, figures, keep=True)
+        return self._say(state, "hold", "warm", reason, figures, keep=better)
+
+    def _fork(
+        self,
+        state: TrialState,
+        action: Action,
+        reason: str,
+        figures: dict[str, float],
+        *,
+        keep: bool,
+    ) -> tuple[Decision, TrialState]:
+        """Begin a trial here; rest where none can be had."""
+        budget, length = state.budget, self._branch_steps(state.budget)
+        end = state.step + 2 * length
+        left = budget.evaluations - state.validations - 2
+        needed = math.ceil((budget.steps - end) / max(1.0, self.rest_frac * budget.steps))
+        paired = state.first is not None and state.first.n > 1
+        if (
+            not paired
+            or length < self.least_steps
+            or end > self.until * budget.steps
+            or left < needed
+        ):
+            return self._rest(state, action, "stable", reason, figures, keep=keep)
+        state = replace(state, phase="higher", begun=state.step, check=state.step + length,
+                        best_step=state.step)  # fmt: skip
+        reason = f"{reason}: {length} steps at {state.factor:g} times the rate, then at the rate"
+        return self._say(state, action, "trial", reason, figures, keep=True)
+
+    def _go_back(self, state: TrialState, reason: str) -> tuple[Decision, TrialState]:
+        """The higher branch is over, the other one begins."""
+        check = state.step + self._branch_steps(state.budget)
+        state = replace(state, phase="same", begun=state.step, check=check)
+        reason = f"{reason} at {state.factor:g} times the rate; back to step {state.best_step}"
+        return self._say(state, "rollback", "trial", f"{reason}, the same steps at the rate")
+
+    def _judge(
+        self, state: TrialState, new: Evaluation, before: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        higher = state.higher
+        state = self._mark(state, new)
+        since = change(new, before)
+        if self._worse(since, before):
+            state = replace(state, level=state.level * self.cut_factor)
+            reason = f"worse than before the trial by {since.sentence()}; the rate is cut"
+            return self._rest(state, "cut", "stale", reason, {}, keep=True)
+        if higher is None or not higher.finite:
+            reason = f"{state.factor:g} times the rate diverges: the rate stays"
+            if state.factor > self.factor:
+                state = replace(state, factor=self.factor)
+                return self._fork(state, "hold", reason, {}, keep=True)
+            return self._rest(state, "hold", "stable", reason, {}, keep=True)
+        seen = change(higher, new)
+        figures = _figures(higher, new, seen)
+        told = f"{state.factor:g} times the rate changes validation by {seen.sentence()}"
+        spread = seen.standard_error * math.sqrt(new.n)
+        clear = Change(-seen.difference, seen.standard_error).worse(doubt=self.doubt)
+        if clear and -seen.difference >= self.agreement * spread:
+            state = replace(state, level=state.level * state.factor, doubted=False)
+            return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
+        if state.factor > self.factor:
+            state = replace(state, factor=self.factor)
+            return self._fork(state, "hold", f"{told}: the rate stays", figures, keep=True)
+        if seen.difference < 0.0 and not state.doubted:
+            again = state.step + round(self.again_frac * state.budget.steps)
+            state = replace(state, phase="hold", begun=state.step, check=again, doubted=True)
+            told = f"{told}, too little for a raise: another trial later"
+            return self._say(state, "hold", "stable", told, figures, keep=True)
+        return self._rest(state, "hold", "stable", f"{told}: the rate stays", figures, keep=True)
+
+    def _watch(
+        self, state: TrialState, new: Evaluation, best: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        seen = change(new, best)
+        figures, told = _figures(new, best, seen), seen.sentence()
+        if self._worse(seen, best):
+            return self._roll_back(state, "too-high", f"worse by {told}", figures)
+        if seen.difference < 0.0:
+            state, reason = self._mark(state, new), f"the best so far: {told}"
+            return self._rest(state, "hold", "stable", reason, figures, keep=True)
+        state = replace(state, level=state.level * self.cut_factor)
+        reason = f"no better than step {state.best_step}: {told}; the rate is cut"
+        return self._rest(state, "cut", "stale", reason, figures, keep=False)
+
+    def _rest(
+        self,
+        state: TrialState,
+        action: Action,
+        rule: str,
+        reason: str,
+        figures: dict[str, float],
+        *,
+        keep: bool,
+    ) -> tuple[Decision, TrialState]:
+        """Anneal until the next validation."""
+        gap = max(1, round(self.rest_frac * state.budget.steps))
+        check = state.step + gap
+        if state.budget.evaluations - state.validations < 2:
+            check = state.budget.steps
+        state = replace(state, phase="rest", begun=state.step, check=check)
+        return self._say(state, action, rule, reason, figures, keep=keep)
+
+    def _last(
+        self, state: TrialState, new: Evaluation, best: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        result = compare(new, best, alpha=self.keep_level)
+        figures = {"value": new.mean, "best": best.mean}
+        if result.verdict == "worse" or not new.finite:
+            reason = f"the budget is spent; step {state.best_step} validated better"
+            reason = f"{reason} ({result.sentence()}), so its state is what is kept"
+            return self._say(state, "rollback", "keep-best", reason, figures)
+        reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
+        return self._say(state, "hold", "end", reason, figures, keep=True)
+
+    def _roll_back(
+        self, state: TrialState, rule: str, reason: str, figures: dict[str, float]
+    ) -> tuple[Decision, TrialState]:
+        if state.best is None:
+            return self._say(state, "stop", rule, f"{reason}; nothing to roll back to", figures)
+        if state.rollbacks >= self.max_rollbacks:
+            action: Action = "stop" if rule == "divergence" else "hold"
+            reason = f"{reason}; no roll-back is left"
+            return self._rest(state, action, rule, reason, figures, keep=False)
+        state = replace(state, rollbacks=state.rollbacks + 1, losses=())
+        reason = f"{reason}; back to step {state.best_step}"
+        if not state.best_step:
+            level, check = state.level * self.restart_factor, self._warm_steps(state.budget)
+            state = replace(
+                state, phase="warmup", begun=state.step, level=level, check=state.step + check
+            )
+            reason = f"{reason}, a new warm-up to {self.restart_factor:g} of the rate"
+            return self._say(state, "rollback", rule, reason, figures)
+        state = replace(state, level=state.level * self.cut_factor)
+        reason = f"{reason}, on at {self.cut_factor:g} of the rate"
+        return self._rest(state, "rollback", rule, reason, figures, keep=False)
+
+    # -- small pieces -----------------------------------------------------------------------
+
+    def _worse(self, seen: Change, reference: Evaluation) -> bool:
+        far = seen.difference > self.late_margin * abs(reference.mean)
+        return far and seen.worse(doubt=self.late_harm)
+
+    def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
+        return replace(state, best=new, best_step=state.step)
+
+    def _warm_steps(self, budget: Budget) -> int:
+        return max(1, round(self.warmup_frac * budget.steps))
+
+    def _branch_steps(self, budget: Budget) -> int:
+        return round(self.branch_frac * budget.steps)
+
+    def _say(
+        self,
+        state: TrialState,
+        action: Action,
+        rule: str,
+        reason: str = "",
+        figures: dict[str, float] | None = None,
+        *,
+        keep: bool = False,
+        evaluate: bool = False,
+    ) -> tuple[Decision, TrialState]:
+        """What to do, at the level, in the shape of the phase."""
+        decision, state = say(state, action, rule, reason, figures, keep=keep, evaluate=evaluate)
+        done, shape = state.step - state.begun, 1.0
+        if state.phase == "warmup":
+            shape = min(1.0, (done + 1) / self._warm_steps(state.budget))
+        elif state.phase in ("higher", "same"):
+            length = self._branch_steps(state.budget)
+            shape = 1.0 - min(done, length - 0.5) / length  # never zero: a rate must be restored
+            shape *= state.factor if state.phase == "higher" else 1.0
+        return replace(decision, lr_scale=decision.lr_scale * shape), state
+
+    def dump(self, state: TrialState) -> dict[str, Any]:
+        """The state as JSON types."""
+        return state.dump()
+
+    def load(self, data: dict[str, Any]) -> TrialState:
+        """The inverse of `dump`."""
+        return TrialState.load(data)
+
+
+def _figures(new: Evaluation, reference: Evaluation, seen: Change) -> dict[str, float]:
+    return {
+        "value": new.mean,
+        "best": reference.mean,
+        "difference": seen.difference,
+        "standard_error": seen.standard_error,
+    }

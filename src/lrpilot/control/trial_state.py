@@ -1,0 +1,70 @@
+"""What the controller of paired trials remembers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lrpilot.control.types import Budget
+from lrpilot.control.validation_state import dump_evaluation, load_evaluation
+from lrpilot.metric import Evaluation
+
+Phase = Literal["warmup", "hold", "higher", "same", "rest"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrialState:
+    """Everything the controller remembers; replaced, never changed.
+
+    Attributes:
+        budget: What the run may spend.
+        wait: Share of the budget before the first trial.
+        factor: Rate of the higher branch, as a multiple.
+        phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
+            trial; "rest".
+        step: Optimizer steps done.
+        begun: Step at which the phase began.
+        level: Multiplier of the recommended peak, without warm-up, branch and anneal.
+        check: Step at which the phase has something to do.
+        validations: Validations so far, without the one before training.
+        first: The validation before training.
+        best, best_step: The point that a roll-back returns to, and the latest validation of it or
+            on the way to it.
+        higher: The validation that ended the higher branch; None if it diverged.
+        doubted: Whether a trial at this level was not clear.
+        losses: Training losses of the warm-up.
+        rollbacks: Roll-backs so far, without those that belong to a trial.
+    """
+
+    budget: Budget
+    wait: float
+    factor: float
+    phase: Phase = "warmup"
+    step: int = 0
+    begun: int = 0
+    level: float = 1.0
+    check: int
+    validations: int = 0
+    first: Evaluation | None = None
+    best: Evaluation | None = None
+    best_step: int = 0
+    higher: Evaluation | None = None
+    doubted: bool = False
+    losses: tuple[float, ...] = ()
+    rollbacks: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        """The state as JSON types."""
+        data = {name: getattr(self, name) for name in TrialState.__slots__}
+        data |= {name: dump_evaluation(data[name]) for name in _EVALUATIONS}
+        return data | {"budget": asdict(self.budget), "losses": list(self.losses)}
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> TrialState:
+        """The inverse of `dump`."""
+        data = dict(data, budget=Budget(**data["budget"]), losses=tuple(data["losses"]))
+        data |= {name: load_evaluation(data[name]) for name in _EVALUATIONS}
+        return cls(**data)
+
+
+_EVALUATIONS = ("first", "best", "higher")
