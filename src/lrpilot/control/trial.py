@@ -99,8 +99,9 @@ class TrialController:
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
         if state.phase == "hold" and state.step < state.budget.steps:
-            return self._fork(state, "hold", "a trial begins", {}, keep=True)
-        if state.validations < state.budget.evaluations:
+            return self._fork(state, "hold", "", {}, keep=False)
+        spare = state.budget.evaluations - state.validations
+        if spare > (state.step < state.budget.steps):  # one is for the end
             return self._say(state, "hold", "planned-validation", evaluate=True)
         if state.phase == "warmup":
             state = replace(state, phase="rest", begun=state.step, check=state.budget.steps)
@@ -145,7 +146,7 @@ class TrialController:
         state = replace(state, phase="hold", begun=state.step, check=wait, losses=())
         reason = f"warmed up: {seen.sentence()}"
         if wait == state.step:
-            return self._fork(state, "hold", reason, figures, keep=True)
+            return self._fork(state, "hold", reason, figures, keep=better)
         return self._say(state, "hold", "warm", reason, figures, keep=better)
 
     def _fork(
@@ -160,19 +161,20 @@ class TrialController:
         """Begin a trial here; rest where none can be had."""
         budget, length = state.budget, self._branch_steps(state.budget)
         end = state.step + 2 * length
-        left = budget.evaluations - state.validations - 2
-        needed = math.ceil((budget.steps - end) / max(1.0, self.rest_frac * budget.steps))
+        rest = math.ceil((1 - end / budget.steps) / self.rest_frac)  # validations
         paired = state.first is not None and state.first.n > 1
         if (
             not paired
             or length < self.least_steps
             or end > self.until * budget.steps
-            or left < needed
+            or state.validations + 2 + rest > budget.evaluations
+            or (state.ceiling is not None and state.level * state.factor >= state.ceiling)
         ):
             return self._rest(state, action, "stable", reason, figures, keep=keep)
         state = replace(state, phase="higher", begun=state.step, check=state.step + length,
                         best_step=state.step)  # fmt: skip
-        reason = f"{reason}: {length} steps at {state.factor:g} times the rate, then at the rate"
+        trial = f"a trial: {length} steps at {state.factor:g} times the rate, then at the rate"
+        reason = f"{reason}; {trial}" if reason else trial
         return self._say(state, action, "trial", reason, figures, keep=True)
 
     def _go_back(self, state: TrialState, reason: str) -> tuple[Decision, TrialState]:
@@ -272,10 +274,9 @@ class TrialController:
         state = replace(state, rollbacks=state.rollbacks + 1, losses=())
         reason = f"{reason}; back to step {state.best_step}"
         if not state.best_step:
-            level, check = state.level * self.restart_factor, self._warm_steps(state.budget)
-            state = replace(
-                state, phase="warmup", begun=state.step, level=level, check=state.step + check
-            )
+            check = state.step + self._warm_steps(state.budget)
+            state = replace(state, phase="warmup", begun=state.step, check=check,
+                            level=state.level * self.restart_factor, ceiling=state.level)  # fmt: skip
             reason = f"{reason}, a new warm-up to {self.restart_factor:g} of the rate"
             return self._say(state, "rollback", rule, reason, figures)
         state = replace(state, level=state.level * self.cut_factor)

@@ -25,6 +25,7 @@ class TrialState:
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
+        ceiling: A level that failed, which no trial may reach again.
         check: Step at which the phase has something to do.
         validations: Validations so far, without the one before training.
         first: The validation before training.
@@ -43,6 +44,7 @@ class TrialState:
     step: int = 0
     begun: int = 0
     level: float = 1.0
+    ceiling: float | None = None
     check: int
     validations: int = 0
     first: Evaluation | None = None

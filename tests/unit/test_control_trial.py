@@ -1,0 +1,306 @@
+"""Paired trials on simulated training whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrpilot.control import (
+    Budget,
+    Decision,
+    Observation,
+    TrialController,
+    TrialState,
+    controller,
+)
+from lrpilot.facts import Recommendation
+from lrpilot.metric import Evaluation
+
+STEPS = 200
+OFFSETS = np.random.default_rng(0).normal(0.0, 0.5, 48)  # easy and hard examples
+BAND = Recommendation(peak_lr=1e-3, low=1.25e-4, high=8e-3)
+
+
+def given(lr: float) -> Recommendation:
+    return Recommendation(peak_lr=lr, low=lr, high=lr)
+
+
+@dataclass
+class World:
+    """A loss that falls by the rate and, above `limit`, rises: absolute rates.
+
+    Attributes:
+        limit: Rate above which a step does harm.
+        recommendation: What the run starts from.
+        extra: Added to a validation, by step (overfitting, or batch norm's lag, say).
+        unequal: Standard deviation over examples of how far a step helps, in units of its help.
+        broken: Steps whose training loss is not a number.
+    """
+
+    limit: float
+    recommendation: Recommendation = BAND
+    budget: Budget = field(default_factory=lambda: Budget(steps=STEPS, steps_per_epoch=1))
+    extra: Callable[[int], float] = lambda step: 0.0
+    unequal: float = 0.1
+    broken: tuple[int, ...] = ()
+    loss: float = 2.0
+    kept: float = 2.0
+    lrs: list[float] = field(default_factory=list)
+    said: list[tuple[int, Decision]] = field(default_factory=list)
+    validated: list[int] = field(default_factory=list)
+
+    def run(self, *, resume_at: int | None = None) -> TrialState:
+        self.pilot = TrialController()
+        self.shares = 1 + np.random.default_rng(1).normal(0.0, self.unequal, OFFSETS.size)
+        self.state = self.pilot.init(self.recommendation, self.budget)
+        self._see(Observation(step=0))
+        if self.budget.evaluations:
+            self._validate(0)
+        for step in range(1, self.budget.steps + 1):
+            lr = self.recommendation.peak_lr * self.scale
+            self.lrs.append(lr)
+            batch = math.nan if step in self.broken else self.loss
+            self.loss *= math.exp(0.5 * (lr / self.limit)) if lr > self.limit else 1 - 20 * lr
+            if self._see(Observation(step=step, train_loss=batch)).evaluate:
+                self._validate(step)
+            if step == resume_at:
+                saved = json.dumps(self.pilot.dump(self.state))
+                self.state = self.pilot.load(json.loads(saved))
+        return self.state
+
+    def _validate(self, step: int) -> None:
+        self.validated.append(step)
+        values = 2.0 + (self.loss - 2.0) * self.shares + self.extra(step) + OFFSETS
+        self._see(Observation(step=step, validation=Evaluation.of(values)))
+
+    def _see(self, observation: Observation) -> Decision:
+        decision, self.state = self.pilot.update(self.state, observation)
+        self.scale = decision.lr_scale
+        if decision.keep:
+            self.kept = self.loss
+        if decision.action == "rollback":
+            self.loss = self.kept
+        if decision.reason:
+            self.said.append((observation.step, decision))
+        return decision
+
+    def steps(self, action: str, rule: str) -> list[int]:
+        return [step for step, d in self.said if (d.action, d.rule) == (action, rule)]
+
+
+def shape(step: int, steps: int = STEPS) -> float:
+    return 1 - step / steps
+
+
+# -- the warm-up --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [20, 200, 1000])
+def test_the_rate_rises_to_the_recommendation_in_a_tenth_of_the_run(steps: int) -> None:
+    world = World(limit=2e-3, budget=Budget(steps=steps))
+    world.run()
+    tenth = steps // 10
+    assert world.lrs[0] == pytest.approx(1e-3 / tenth)
+    assert world.lrs[tenth - 1] == pytest.approx(1e-3 * shape(tenth - 1, steps))
+    assert world.lrs[tenth] == pytest.approx(1e-3 * shape(tenth, steps))
+
+
+def test_a_start_that_does_harm_begins_anew_at_an_eighth() -> None:
+    world = World(limit=2e-4)
+    state = world.run()
+    assert world.steps("rollback", "too-high") == [20]
+    assert state.level == pytest.approx(1 / 8)
+    assert world.lrs[20] < world.lrs[19] / 20
+    assert world.loss < 1.75
+
+
+@pytest.mark.parametrize(("epoch", "fails"), [(None, False), (100, False), (10, True)])
+def test_unseen_training_batches_speak_where_validation_lags_behind(
+    epoch: int | None, fails: bool
+) -> None:
+    """Batch norm's statistics spoil the validation, while the training loss falls."""
+    rough = np.random.default_rng(2).normal(0.0, 6.0, OFFSETS.size)
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS, steps_per_epoch=epoch))
+    _, state = pilot.update(state, Observation(step=0, validation=Evaluation.of(OFFSETS + 2)))
+    for step in range(1, 21):
+        loss = 2.0 - 0.05 * step
+        _, state = pilot.update(state, Observation(step=step, train_loss=loss))
+    spoiled = Evaluation.of(OFFSETS + 2 + rough - rough.mean() + 1.5)
+    decision, _ = pilot.update(state, Observation(step=20, validation=spoiled))
+    assert (decision.action == "rollback") is fails
+
+
+# -- the trials ---------------------------------------------------------------------------------
+
+
+def test_a_rate_that_is_right_is_tried_once_and_stays() -> None:
+    world = World(limit=2e-3)
+    state = world.run()
+    assert world.steps("rollback", "trial") == [48]
+    assert not world.steps("raise", "trial")
+    assert state.level == 1.0
+
+
+def test_a_recommendation_that_is_too_low_is_raised_trial_by_trial() -> None:
+    world = World(limit=2e-2)
+    state = world.run()
+    assert world.steps("hold", "trial") == [40]
+    assert world.steps("raise", "trial") == [56, 72, 88]
+    assert state.level == pytest.approx(27.0)  # times what the anneal has left: under the limit
+    assert max(lr for i, lr in enumerate(world.lrs) if not 40 <= i < 104) < world.limit
+
+
+def test_a_branch_is_annealed_and_the_same_steps_follow_at_the_rate() -> None:
+    world = World(limit=2e-3)
+    world.run()
+    higher, same, after = world.lrs[40:48], world.lrs[48:56], world.lrs[56]
+    assert higher[0] == pytest.approx(3e-3 * shape(40))
+    assert higher[-1] == pytest.approx(3e-3 * shape(47) / 8)
+    assert same[0] == pytest.approx(1e-3 * shape(48))
+    assert same[-1] == pytest.approx(1e-3 * shape(55) / 8)
+    assert after == pytest.approx(1e-3 * shape(56))
+
+
+def test_training_goes_on_from_the_end_of_the_lower_branch() -> None:
+    world = World(limit=2e-3)
+    world.run()
+    useful = [lr for i, lr in enumerate(world.lrs) if not 40 <= i < 48]
+    assert world.loss == pytest.approx(2.0 * math.prod(1 - 20 * lr for lr in useful))
+
+
+def test_a_number_of_the_users_is_tried_at_once_and_by_powers_of_ten_first() -> None:
+    world = World(limit=2e-3, recommendation=given(3e-5))
+    state = world.run()
+    assert world.steps("raise", "trial") == [36, 68, 84]
+    factors = [d.reason.split(" times the rate")[0] for _, d in world.said if d.action == "raise"]
+    assert factors == ["10", "3", "3"]
+    assert state.level == pytest.approx(90.0)
+
+
+def test_a_branch_that_diverges_is_left_and_the_rate_stays() -> None:
+    world = World(limit=1.0, broken=(43,))
+    state = world.run()
+    assert world.steps("rollback", "trial") == [43]
+    assert (state.level, state.rollbacks) == (1.0, 0)
+    assert 48 not in world.validated
+
+
+def test_a_better_mean_on_too_few_examples_is_tried_once_more_and_does_not_raise() -> None:
+    world = World(limit=2e-2, unequal=4.0)
+    state = world.run()
+    assert world.steps("rollback", "trial") == [48, 84]
+    assert state.level == 1.0
+
+
+def test_a_bare_mean_cannot_decide_a_trial() -> None:
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    _, state = pilot.update(state, Observation(step=0, validation=Evaluation.of(2.0)))
+    _, state = pilot.update(state, Observation(step=20, validation=Evaluation.of(1.0)))
+    decision, state = pilot.update(state, Observation(step=40))
+    assert (decision.rule, state.phase) == ("stable", "rest")
+
+
+def test_branches_shorter_than_two_steps_are_not_tried() -> None:
+    world = World(limit=2e-2, budget=Budget(steps=35))
+    world.run()
+    assert not [d for _, d in world.said if d.rule == "trial"]
+
+
+# -- the rest -----------------------------------------------------------------------------------
+
+
+def test_a_validation_that_is_no_better_cuts_the_rate() -> None:
+    world = World(limit=2e-3, extra=lambda step: 0.4 if step > 100 else 0.0, unequal=3.0)
+    state = world.run()
+    assert world.steps("cut", "stale")
+    assert state.level <= 0.5
+
+
+def test_one_that_is_clearly_worse_goes_back_as_well() -> None:
+    world = World(limit=2e-3, extra=lambda step: 1.0 if 100 < step < 130 else 0.0)
+    state = world.run()
+    assert world.steps("rollback", "too-high") == [106]
+    assert state.level == pytest.approx(0.5)
+
+
+def test_a_trial_that_ends_worse_than_before_it_cuts_the_rate() -> None:
+    world = World(limit=2e-3, extra=lambda step: 1.5 if step > 40 else 0.0)
+    state = world.run()
+    assert world.steps("cut", "stale")[0] == 56
+    assert state.level < 1.0
+
+
+def test_the_best_state_is_kept_where_the_last_is_truly_worse() -> None:
+    world = World(limit=2e-3, extra=lambda step: 3.0 if step == STEPS else 0.0)
+    world.run()
+    assert world.said[-1][1].rule == "keep-best"
+    assert world.loss == world.kept
+
+
+def test_a_loss_that_is_not_finite_goes_back_and_halves() -> None:
+    world = World(limit=2e-3, broken=(120,))
+    state = world.run()
+    assert world.steps("rollback", "divergence") == [120]
+    assert state.level == pytest.approx(0.5)
+    early = World(limit=2e-3, broken=(5,))
+    assert early.run().level == pytest.approx(3 / 8)  # from an eighth, and below what failed
+    assert early.steps("rollback", "divergence") == [5]
+
+
+def test_a_first_validation_that_is_not_finite_stops() -> None:
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    bad = Evaluation.of([math.nan, 1.0])
+    assert pilot.update(state, Observation(step=0, validation=bad))[0].action == "stop"
+
+
+def test_roll_backs_come_to_an_end() -> None:
+    world = World(limit=2e-3, broken=tuple(range(1, STEPS)))
+    world.run()
+    assert world.state.rollbacks == TrialController().max_rollbacks
+    assert world.said[-1][1].action in ("stop", "hold")
+
+
+# -- budgets, and going on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 2, 3, 5, 8, 14, 40])
+@pytest.mark.parametrize("start", [BAND, given(1e-5)])
+def test_validations_never_exceed_the_budget(evaluations: int, start: Recommendation) -> None:
+    budget = Budget(steps=STEPS, evaluations=evaluations, steps_per_epoch=1)
+    world = World(limit=2e-2, recommendation=start, budget=budget)
+    world.run()
+    assert len([step for step in world.validated if step]) <= evaluations
+    if evaluations:
+        assert world.validated[-1] == STEPS
+    assert world.lrs[-1] == pytest.approx(world.state.level * start.peak_lr * shape(STEPS - 1))
+
+
+def test_a_schedule_of_the_users_is_left_its_annealing() -> None:
+    budget = Budget(steps=STEPS, anneal=False, steps_per_epoch=1)
+    world = World(limit=2e-3, budget=budget)
+    world.run()
+    assert world.lrs[30] == pytest.approx(1e-3)
+    assert world.lrs[-1] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("step", [3, 20, 30, 40, 44, 48, 52, 56, 60, 100, 150])
+@pytest.mark.parametrize("settings", [{"limit": 2e-2}, {"limit": 2e-4}, {"limit": 2e-3}])
+def test_a_run_resumes_to_the_same_numbers(step: int, settings: dict[str, Any]) -> None:
+    straight, resumed = World(**settings), World(**settings)
+    straight.run()
+    resumed.run(resume_at=step)
+    assert resumed.lrs == straight.lrs
+    assert [d for _, d in resumed.said] == [d for _, d in straight.said]
+
+
+def test_it_is_the_default_and_chosen_by_name() -> None:
+    assert isinstance(controller("trial"), TrialController)
