@@ -84,7 +84,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tune(model: Path, data: Path, output: Path, *more: str) -> int:
     return main(
         ["tune", "--model", str(model), "--data", str(data), *TASK, "--output", str(output),
-         "--start-lr", "1e-4", *more]
+         "--start-lr", "1e-3", *more]
     )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
     record = RunRecord.read(finished)
     assert [e["step"] for e in record.of("step")] == list(range(1, 151))
     assert record.of("end")[0]["status"] == "finished"
-    assert json.loads((finished / "recommendation.json").read_text())["peak_lr"] == 1e-4
+    assert json.loads((finished / "recommendation.json").read_text())["peak_lr"] == 1e-3
     transformers.AutoModelForSequenceClassification.from_pretrained(finished / "model")
     transformers.AutoTokenizer.from_pretrained(finished / "model")
 

@@ -43,10 +43,11 @@ class TrialController:
         branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
             it would be shorter there are no trials.
         until: No trial ends after this share of the budget.
-        factor, first_factor: Rate of the higher branch, as a multiple; and the one to begin with
-            where there is no recommendation.
+        factor: Rate of the higher branch, as a multiple.
         agreement, doubt: The rate is raised if the mean difference of the branches over validation
             examples is so many standard deviations of that difference, at this p-value.
+        first_factor, first_agreement, first_doubt: The same where there is no recommendation to be
+            left; that factor only until it is too much.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
         cut_factor: Level after a validation that is no better, as a share of the one before.
@@ -66,7 +67,9 @@ class TrialController:
     factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
     first_factor: float = 10.0  # assumed: a power of ten, until that is too much
     agreement: float = 0.6  # measured: docs/log.md; about three examples in four
+    first_agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
     doubt: float = 1e-3  # assumed: for few examples
+    first_doubt: float = 0.01  # assumed: there is nothing to be left
     rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
     late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
     late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
@@ -78,11 +81,12 @@ class TrialController:
     def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
         """The state before the first step."""
         founded = recommendation.high > recommendation.low
-        wait, factor = self.wait_frac, self.factor
-        if not founded:
-            wait, factor = self.warmup_frac, self.first_factor
-        check = self._warm_steps(budget)
-        return TrialState(budget=budget, wait=wait, factor=factor, check=check)
+        return TrialState(
+            budget=budget,
+            founded=founded,
+            factor=self.factor if founded else self.first_factor,
+            check=self._warm_steps(budget),
+        )
 
     def update(self, state: TrialState, observation: Observation) -> tuple[Decision, TrialState]:
         """Decide on a training step or on a validation."""
@@ -142,7 +146,9 @@ class TrialController:
             return self._roll_back(state, "too-high", reason, figures)
         better = new.mean < first.mean
         state = self._mark(state, new) if better else state
-        wait = max(state.step, round(state.wait * state.budget.steps))
+        wait = state.step
+        if state.founded:
+            wait = max(wait, round(self.wait_frac * state.budget.steps))
         state = replace(state, phase="hold", begun=state.step, check=wait, losses=())
         reason = f"warmed up: {seen.sentence()}"
         if wait == state.step:
@@ -203,9 +209,12 @@ class TrialController:
         seen = change(higher, new)
         figures = _figures(higher, new, seen)
         told = f"{state.factor:g} times the rate changes validation by {seen.sentence()}"
+        least, doubt = self.agreement, self.doubt
+        if not state.founded:
+            least, doubt = self.first_agreement, self.first_doubt
         spread = seen.standard_error * math.sqrt(new.n)
-        clear = Change(-seen.difference, seen.standard_error).worse(doubt=self.doubt)
-        if clear and -seen.difference >= self.agreement * spread:
+        clear = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
+        if clear and -seen.difference >= least * spread:
             state = replace(state, level=state.level * state.factor, doubted=False)
             return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         if state.factor > self.factor:
@@ -274,9 +283,14 @@ class TrialController:
         state = replace(state, rollbacks=state.rollbacks + 1, losses=())
         reason = f"{reason}; back to step {state.best_step}"
         if not state.best_step:
-            check = state.step + self._warm_steps(state.budget)
-            state = replace(state, phase="warmup", begun=state.step, check=check,
-                            level=state.level * self.restart_factor, ceiling=state.level)  # fmt: skip
+            state = replace(
+                state,
+                phase="warmup",
+                begun=state.step,
+                check=state.step + self._warm_steps(state.budget),
+                level=state.level * self.restart_factor,
+                ceiling=state.level,
+            )
             reason = f"{reason}, a new warm-up to {self.restart_factor:g} of the rate"
             return self._say(state, "rollback", rule, reason, figures)
         state = replace(state, level=state.level * self.cut_factor)

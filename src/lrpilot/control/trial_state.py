@@ -18,7 +18,7 @@ class TrialState:
 
     Attributes:
         budget: What the run may spend.
-        wait: Share of the budget before the first trial.
+        founded: Whether it began at a recommendation, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
         phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
             trial; "rest".
@@ -38,7 +38,7 @@ class TrialState:
     """
 
     budget: Budget
-    wait: float
+    founded: bool
     factor: float
     phase: Phase = "warmup"
     step: int = 0

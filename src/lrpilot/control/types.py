@@ -34,7 +34,7 @@ class Budget:
 
     steps: int
     steps_per_epoch: int | None = None
-    evaluations: int = 14
+    evaluations: int = 16
     anneal: bool = True
 
     def __post_init__(self) -> None:
