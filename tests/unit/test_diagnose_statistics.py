@@ -19,13 +19,11 @@ from lrpilot.diagnose.nulls import chance
 from lrpilot.diagnose.statistics import LEAST, find_rise, noise_of, rise_contrasts
 from lrpilot.diagnose.statistics import LENGTHS as RISE_LENGTHS
 from lrpilot.diagnose.trend import (
-    chi_square_tail,
     end_slope,
     exceeds_jitter,
     moving_mean,
     outliers_up,
     progress,
-    student_tail,
 )
 
 RUNS = 600
@@ -144,11 +142,6 @@ def test_one_high_value_is_no_hump_and_several_are() -> None:
     assert several is not None
     assert alone.p > 0.01
     assert several.p < 0.001
-
-
-def test_tails_of_student_and_chi_square_by_the_book() -> None:
-    assert student_tail(2.015, 5) == pytest.approx(0.05, abs=1e-4)
-    assert chi_square_tail(11.07, 5) == pytest.approx(0.05, abs=1e-4)
 
 
 def test_progress_by_hand() -> None:

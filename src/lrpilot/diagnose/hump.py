@@ -14,6 +14,7 @@ import numpy as np
 
 from lrpilot.diagnose.nulls import chance
 from lrpilot.diagnose.statistics import TINY, Array, Rise
+from lrpilot.stats import medians
 
 LEAST = 10
 _MOST = 128  # assumed: longer series are averaged to at most so many values first
@@ -88,5 +89,5 @@ def noise_of(series: Array) -> Array:
     """
     second = np.abs(np.diff(series, n=2, axis=1))
     half = second.shape[1] // 2
-    parts = [np.median(part, axis=1) for part in (second[:, :half], second[:, half:])]
+    parts = [medians(part) for part in (second[:, :half], second[:, half:])]
     return np.asarray(np.min(parts, axis=0) / _MEDIAN)
