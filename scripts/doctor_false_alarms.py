@@ -289,6 +289,39 @@ def power_tables(counts: Counts) -> list[str]:
     return lines
 
 
+def matched_table(counts: Counts) -> list[str]:
+    """Power at equal false alarms, over all noises and rises: one row for each length."""
+    lines = [
+        "",
+        "**At equal false alarms**: share of the runs that overfit in which it is named, over all"
+        " noises and rises. Of each peer: its false alarms: its power as it comes / lrpilot's at"
+        " the same false alarms, noise by noise; (cells of 30 in which the peer's interval lies"
+        " above lrpilot's, and below).",
+        "",
+        *head(["validations", "lrpilot as it comes", *PEERS]),
+    ]
+    for n in POWER_LENGTHS:
+        rises = [
+            counts.get(key(("overfitting", f"{r:g}", sd, n)), {}) for sd in NOISES for r in RISES
+        ]
+        flats = [counts.get(key(("named", "converged", sd, n)), {}) for sd in NOISES]
+        cells = [f"{mean_share(flats, 'lrpilot')}: {mean_share(rises, 'lrpilot')}"]
+        for peer in PEERS:
+            pairs = [(c[peer], c[at_alarms_of(peer)]) for c in rises if at_alarms_of(peer) in c]
+            ahead = sum(wilson(*a)[0] > wilson(*b)[1] for a, b in pairs)
+            behind = sum(wilson(*a)[1] < wilson(*b)[0] for a, b in pairs)
+            power = f"{mean_share(rises, peer)} / {mean_share(rises, at_alarms_of(peer))}"
+            cells.append(f"{mean_share(flats, peer)}: {power} ({ahead}, {behind})")
+        lines.append(row([str(n), *cells]))
+    return lines
+
+
+def mean_share(found: Sequence[Mapping[str, Sequence[int]]], doctor: str) -> str:
+    """The share over several cells of equal size."""
+    there = [c[doctor] for c in found if doctor in c]
+    return f"{100 * sum(h for h, _ in there) / max(1, sum(n for _, n in there)):.0f}%"
+
+
 def whole(hits: int, n: int) -> str:
     """A share and its interval in whole percent."""
     low, high = wilson(hits, n)
@@ -339,7 +372,8 @@ def main() -> None:
         f"Runs a cell: ours {runs}; peers {peers}. `python scripts/doctor_false_alarms.py --write`",
         "",
     ]
-    text = "\n".join([*lines, *healthy_tables(counts), *power_tables(counts)])
+    tables = (healthy_tables(counts), matched_table(counts), power_tables(counts))
+    text = "\n".join(line for part in (lines, *tables) for line in part)
     print(text)
     if args.write:
         write_between("false-alarms", text)
