@@ -73,13 +73,13 @@ def contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
     rows, spans = [], []
     for start in _STARTS:
         for width in _WIDTHS:
-            for first in range(start, n - width + 1, width // 2):
-                row = np.zeros(n)
-                row[:start] = -1.0 / start
-                row[first : first + width] = 1.0 / width
-                rows.append(row / math.sqrt(1.0 / start + 1.0 / width))
-                spans.append((start, first, first + width))
-    return np.array(rows), tuple(spans)
+            firsts = range(start, n - width + 1, width // 2)
+            since = np.arange(n) - np.array(firsts, dtype=int)[:, None]
+            block = np.where((since >= 0) & (since < width), 1.0 / width, 0.0)
+            block[:, :start] = -1.0 / start
+            rows.append(block / math.sqrt(1.0 / start + 1.0 / width))
+            spans += [(start, first, first + width) for first in firsts]
+    return np.concatenate(rows), tuple(spans)
 
 
 def noise_of(series: Array) -> Array:

@@ -107,14 +107,17 @@ def rise_contrasts(n: int) -> tuple[Array, tuple[int, ...]]:
         Weights, shape (contrasts, n), never falling where they are not zero; and for each row the
         index where its rise begins.
     """
-    rows, turns = [], []
-    for turn in range(1, n - 1):
-        ramp = np.maximum(0.0, np.arange(n) - turn)
-        for start in {0, *(max(0, turn - back) for back in _BACK)}:
-            row = np.where(np.arange(n) < start, 0.0, ramp - ramp[start:].mean())
-            rows.append(row / np.linalg.norm(row))
-            turns.append(turn)
-    return np.array(rows), tuple(turns)
+    pairs = [
+        (turn, start)
+        for turn in range(1, n - 1)
+        for start in sorted({0, *(max(0, turn - back) for back in _BACK)})
+    ]
+    turn, start = np.array(pairs).T[:, :, None]
+    ramps = np.maximum(0.0, np.arange(n) - turn)
+    centred = ramps - ramps.sum(axis=1, keepdims=True) / (n - start)
+    rows = np.where(np.arange(n) < start, 0.0, centred)
+    rows /= np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return rows, tuple(turn for turn, _ in pairs)
 
 
 def noise_of(series: Array) -> Array:
@@ -165,12 +168,10 @@ def _courses(m: int) -> Array:
     Shape (courses, m, 3).
     """
     time = np.arange(m) / m
-    bases = [
-        np.stack([np.ones(m), descent, np.maximum(0.0, time - turn)], axis=1)
-        for descent in (time, *(np.exp(-decay * time) for decay in _DECAYS))
-        for turn in time[1:-2]
-    ]
-    return np.linalg.qr(np.array(bases))[0]
+    descents = np.array([time, *(np.exp(-decay * time) for decay in _DECAYS)])[:, None, :]
+    rises = np.maximum(0.0, time - time[1:-2, None])[None]
+    parts = np.broadcast_arrays(np.ones(m), descents, rises)
+    return np.linalg.qr(np.stack(parts, axis=-1).reshape(-1, m, 3))[0]
 
 
 def noise_sd(values: Array) -> float:
