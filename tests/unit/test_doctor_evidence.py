@@ -151,7 +151,6 @@ def test_our_level_is_moved_to_a_peers_false_alarms(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Ten healthy runs with p-values of 0 to .9, two alarms of the peer: what lies below .2."""
-    script("doctor_score"), script("doctor_series"), script("doctor_peers")
     alarms = script("doctor_false_alarms")
     for name, value in (("NOISES", (0.01,)), ("POWER_LENGTHS", (10,)), ("RISES", (0.1,))):
         monkeypatch.setattr(alarms, name, value)
