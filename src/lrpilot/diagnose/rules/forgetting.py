@@ -66,7 +66,7 @@ RULE = BasicRule(
     severity="warning",
     needs="validations of an old task beside the new one's",
     threshold=f"{_LEAST_RISE:.0%} (assumed), and a worsening that noise alone explains with less"
-    " than the rule's share of 5%",
+    " than the rule's share of 5%, four fifths of it for one against the start (assumed)",
     remedy="a third of the rate, fewer epochs, LoRA instead of all weights, or some old data"
     " mixed in",
     source="article: too high a rate loses what was learned; Biderman et al. 2024, arXiv 2405.09673"
