@@ -3,7 +3,8 @@
     python benchmarks/doctor.py
 
 Ratios taken within one run on this machine, with one thread. "All looks" is what sixteen looks
-take of a run of 200 steps; the first looks of a process also make tables of null distributions.
+and the one at the end take of a run of 200 steps; the first run of a process also reads and makes
+the tests' tables. What the autopilot itself imports is there before, as in a training.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from small_bert import BATCH, SIZES, TOKENS, small_bert
 
+import lrpilot.torch  # noqa: F401  what a training has imported by then
 from lrpilot.control import Budget
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._doctor import LiveDoctor

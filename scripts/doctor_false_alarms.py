@@ -8,7 +8,9 @@ Counts are kept in `results/doctor/false-alarms.json`; `--ours` begins anew, sin
 An alarm of ours is any finding of a statistical rule, of any severity, in the whole report. Of a
 peer it is a finding of level warning or worse that claims worsening, spikes, no progress or a leak
 (losslint's remark on overfitting is none, then); what is true of these runs (a plateau, few
-validations, noisy ones) is no alarm. In the tables of power what is said counts at any level.
+validations, noisy ones) is no alarm. In the tables of power what is said counts at any level, and
+so do the false alarms beside it: healthy runs in which overfitting is named. "At its alarms" is our
+power where our level is moved until we name overfitting in no more of the same healthy runs.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from doctor_series import (
 )
 
 from lrpilot.control import Budget
-from lrpilot.diagnose import RULES, Series, diagnose
+from lrpilot.diagnose import RULES, Finding, Series, diagnose
+from lrpilot.diagnose.rules.overfitting import RULE as OVERFITTING
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.metric import Evaluation
@@ -43,7 +46,7 @@ COUNTS = Path(__file__).parent.parent / "results" / "doctor" / "false-alarms.jso
 NOISES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 LENGTHS = (5, 10, 20, 50, 200)
 RISES = (0.03, 0.05, 0.1, 0.2, 0.5)
-POWER_LENGTHS = (10, 20, 50)
+POWER_LENGTHS = (5, 10, 20, 50)
 LIVE_SHAPES, LIVE_LOOKS = ("converged", "still improving"), 16
 WORSE = {"overfitting", "lr-too-high", "loss-spikes", "divergence"}
 STUCK = {"lr-too-low", "underfitting", "plateau"}
@@ -60,6 +63,7 @@ def cells() -> Iterator[tuple[Cell, Shape]]:
                 yield ("healthy", name, sd, n), shape
     for sd in NOISES:
         for n in POWER_LENGTHS:
+            yield ("named", "converged", sd, n), HEALTHY["converged"]
             for rise in RISES:
                 yield ("overfitting", f"{rise:g}", sd, n), overfitting(rise)
         yield ("diverging", "1.5", sd, 20), diverging(1.5)
@@ -88,7 +92,7 @@ def peer_alarm(kind: str, found: Sequence[Said]) -> bool:
 
 
 def _wanted(kind: str) -> set[str]:
-    if kind == "overfitting":
+    if kind in ("overfitting", "named"):
         return {"overfitting"}
     return {*STUCK, "no-progress"} if kind == "standing" else WORSE
 
@@ -101,7 +105,7 @@ def key(cell: Cell) -> str:
 def run_ours(runs: int, power_runs: int, counts: Counts) -> None:
     """Every cell, by our doctor."""
     for cell, shape in cells():
-        n = runs if cell[0] == "healthy" else power_runs
+        n = runs if cell[0] in ("healthy", "named") else power_runs
         hits = 0
         for seed in range(n):
             series = simulate(shape, cell[2], cell[3], seed)
@@ -112,6 +116,34 @@ def run_ours(runs: int, power_runs: int, counts: Counts) -> None:
         counts.setdefault(key(cell), {})["lrpilot"] = [hits, n]
         print(f"{key(cell)}: {hits}/{n}", flush=True)
         save(counts)
+
+
+def run_matched(runs: int, counts: Counts) -> None:
+    """Our power at each peer's own share of false alarms, on the same draws as the peers'."""
+    for sd in NOISES:
+        for n in POWER_LENGTHS:
+            peers = counts.get(key(("named", "converged", sd, n)), {})
+            flat = sorted(doubt(HEALTHY["converged"], sd, n, seed) for seed in range(runs))
+            for rise in RISES:
+                found = [doubt(overfitting(rise), sd, n, seed) for seed in range(runs)]
+                cell = counts.setdefault(key(("overfitting", f"{rise:g}", sd, n)), {})
+                for peer in PEERS:
+                    if peer in peers:
+                        level = flat[peers[peer][0] * runs // peers[peer][1]]
+                        cell[at_alarms_of(peer)] = [sum(p < level for p in found), runs]
+            print(f"matched {sd:g}/{n}", flush=True)
+            save(counts)
+
+
+def doubt(shape: Shape, sd: float, n: int, seed: int) -> float:
+    """The chance of a false alarm that has to be allowed for our rule to name overfitting."""
+    found = OVERFITTING.check(as_history(simulate(shape, sd, n, seed)), alpha=1.0)
+    return found.figures["p"] if isinstance(found, Finding) else 2.0
+
+
+def at_alarms_of(peer: str) -> str:
+    """What our power at a peer's share of false alarms is kept under."""
+    return f"lrpilot at {peer}'s"
 
 
 def watch(series: Mapping[str, Series]) -> set[str]:
@@ -225,18 +257,23 @@ def healthy_tables(counts: Counts) -> list[str]:
 def power_tables(counts: Counts) -> list[str]:
     """Who sees how much."""
     doctors = ("lrpilot", *PEERS)
-    lines: list[str] = []
+    lines = [
+        "",
+        "**Overfitting seen**: percent of the runs in which it is named, at any level, with 95%"
+        " intervals; in the rows 0 it is named falsely. Of each peer: as it comes / lrpilot, its"
+        " level moved to the peer's false alarms. Bold: where the peer's interval lies above"
+        " lrpilot's.",
+        "",
+        *head(["validations", "noise", "ends worse by", "lrpilot", *PEERS]),
+    ]
     for n in POWER_LENGTHS:
-        lines += [
-            "",
-            f"**Overfitting seen, {n} validations**: runs in which it is named, at any level.",
-            "",
-        ]
-        lines += head(["noise", "ends worse by", *doctors])
         for sd in NOISES:
-            for rise in RISES:
-                found = counts.get(key(("overfitting", f"{rise:g}", sd, n)), {})
-                lines.append(row([f"{100 * sd:g}%", f"{100 * rise:g}%", *_shares(found, doctors)]))
+            for rise in (0.0, *RISES):
+                kind = ("overfitting", f"{rise:g}") if rise else ("named", "converged")
+                found = counts.get(key((*kind, sd, n)), {})
+                ours = whole(*found["lrpilot"]) if "lrpilot" in found else "-"
+                beside = [versus(found, peer) for peer in PEERS]
+                lines.append(row([str(n), f"{100 * sd:g}%", f"{100 * rise:g}%", ours, *beside]))
     lines += [
         "",
         "**Divergence and no progress seen**, 20 validations.",
@@ -250,6 +287,56 @@ def power_tables(counts: Counts) -> list[str]:
             found = counts.get(key((kind, shape, sd, 20)), {})
             lines.append(row([title, f"{100 * sd:g}%", *_shares(found, doctors)]))
     return lines
+
+
+def matched_table(counts: Counts) -> list[str]:
+    """Power at equal false alarms, over all noises and rises: one row for each length."""
+    lines = [
+        "",
+        "**At equal false alarms**: share of the runs that overfit in which it is named, over all"
+        " noises and rises. Of each peer: its false alarms: its power as it comes / lrpilot's at"
+        " the same false alarms, noise by noise; (cells of 30 in which the peer's interval lies"
+        " above lrpilot's, and below).",
+        "",
+        *head(["validations", "lrpilot as it comes", *PEERS]),
+    ]
+    for n in POWER_LENGTHS:
+        rises = [
+            counts.get(key(("overfitting", f"{r:g}", sd, n)), {}) for sd in NOISES for r in RISES
+        ]
+        flats = [counts.get(key(("named", "converged", sd, n)), {}) for sd in NOISES]
+        cells = [f"{mean_share(flats, 'lrpilot')}: {mean_share(rises, 'lrpilot')}"]
+        for peer in PEERS:
+            pairs = [(c[peer], c[at_alarms_of(peer)]) for c in rises if at_alarms_of(peer) in c]
+            ahead = sum(wilson(*a)[0] > wilson(*b)[1] for a, b in pairs)
+            behind = sum(wilson(*a)[1] < wilson(*b)[0] for a, b in pairs)
+            power = f"{mean_share(rises, peer)} / {mean_share(rises, at_alarms_of(peer))}"
+            cells.append(f"{mean_share(flats, peer)}: {power} ({ahead}, {behind})")
+        lines.append(row([str(n), *cells]))
+    return lines
+
+
+def mean_share(found: Sequence[Mapping[str, Sequence[int]]], doctor: str) -> str:
+    """The share over several cells of equal size."""
+    there = [c[doctor] for c in found if doctor in c]
+    return f"{100 * sum(h for h, _ in there) / max(1, sum(n for _, n in there)):.0f}%"
+
+
+def whole(hits: int, n: int) -> str:
+    """A share and its interval in whole percent."""
+    low, high = wilson(hits, n)
+    return f"{100 * hits / n:.0f} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def versus(found: Mapping[str, Sequence[int]], peer: str) -> str:
+    """A peer's share, and ours at its false alarms where that is known."""
+    if peer not in found:
+        return "-"
+    text, ours = whole(*found[peer]), found.get(at_alarms_of(peer))
+    if ours is None:
+        return text
+    ahead = wilson(*found[peer])[0] > wilson(*ours)[1]
+    return f"{'**' if ahead else ''}{text} / {whole(*ours)}{'**' if ahead else ''}"
 
 
 def _shares(found: Mapping[str, Sequence[int]], doctors: Sequence[str]) -> list[str]:
@@ -271,6 +358,8 @@ def main() -> None:
         run_ours(args.runs, args.power_runs, counts)
     if args.python:
         run_peers(args.python, args.peer_runs, counts)
+    if args.ours or args.python:
+        run_matched(args.peer_runs, counts)
     sizes = {
         kind: sorted(
             {c["lrpilot"][1] for k, c in counts.items() if k.startswith(kind) if "lrpilot" in c}
@@ -283,7 +372,8 @@ def main() -> None:
         f"Runs a cell: ours {runs}; peers {peers}. `python scripts/doctor_false_alarms.py --write`",
         "",
     ]
-    text = "\n".join([*lines, *healthy_tables(counts), *power_tables(counts)])
+    tables = (healthy_tables(counts), matched_table(counts), power_tables(counts))
+    text = "\n".join(line for part in (lines, *tables) for line in part)
     print(text)
     if args.write:
         write_between("false-alarms", text)

@@ -2,8 +2,8 @@
 
     python scripts/doctor_nulls.py
 
-100,000 seeded series of each length that the tests can ask for (5 to 64, 10 to 128 values), some
-minutes. A level of 4.5% is then known to 0.07%, one of 0.1% to 0.01%; the smallest tabulated
+100,000 seeded series of each length that the tests can ask for (5 to 64, 10 to 128 values), about a
+minute. A level of 4.5% is then known to 0.07%, one of 0.1% to 0.01%; the smallest tabulated
 level, 5e-5, rests on five series. Each critical value is an order statistic: the chance that a new
 series exceeds it is at most its level. Run again after any change to a statistic.
 """

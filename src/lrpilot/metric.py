@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrpilot.errors import InputError
+from lrpilot.stats import student_tail
 
 Mode = Literal["min", "max"]
 Verdict = Literal["improved", "same", "worse", "undecided"]
@@ -159,8 +160,6 @@ def compare(
         Student, "The probable error of a mean", Biometrika 6 (1908); Welch, "The generalization
         of Student's problem", Biometrika 34 (1947).
     """
-    from scipy.special import stdtr
-
     if new.n != reference.n or new.mode != reference.mode:
         raise InputError(
             f"an evaluation of {new.n} values ({new.mode}) cannot be paired with one of "
@@ -185,7 +184,7 @@ def compare(
         pooled = over_examples**2 / max(1, new.n - 1)
         pooled += 0.0 if noise is None else between**2 / noise.degrees
         degrees = variance**2 / pooled if pooled else math.inf
-        p_worse = float(stdtr(degrees, -difference / math.sqrt(variance)))
+        p_worse = student_tail(difference / math.sqrt(variance), degrees)
     verdict: Verdict = "same"
     if p_worse <= alpha:
         verdict = "worse"

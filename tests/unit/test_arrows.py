@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "lrpilot"
 LAYERS = [
-    {"errors"}, {"facts", "metric", "outcome", "record"},
+    {"errors", "stats"}, {"facts", "metric", "outcome", "record"},
     {"control", "recommend", "report", "diagnose"}, {"integrations"},
     {"torch", "transformers", "tune"}, {"bench"}, {"cli", "testing"},
 ]  # fmt: skip
-PURE = {"errors", "facts", "metric", "outcome", "record", "control", "recommend", "diagnose"}
+PURE = {"errors", "stats", "facts", "metric", "outcome", "record", "control", "recommend",
+        "diagnose"}  # fmt: skip
 ALLOWED = {"numpy", "scipy", "lrpilot"}
 # to look at files of the user's own
 OPTIONAL = {

@@ -281,6 +281,16 @@ def test_stays_silent(name: str, run: History) -> None:
     assert BY_ID[name].check(run, alpha=ALPHA) is None
 
 
+@pytest.mark.parametrize(("end", "severity"), [(2.3, "warning"), (2.1, "info")])
+def test_what_was_forgotten_early_and_came_back_in_part(end: float, severity: str) -> None:
+    worse = np.linspace(2.4, end, 15) + 0.0185 * np.random.default_rng(4).standard_normal(15)
+    share = 0.05 * BY_ID["forgetting"].weight / sum(r.weight for r in RULES if r.statistical)
+    run = healthy(others={"eval_pretraining_loss": Series.of(at(16), np.r_[2.03, worse])})
+    found = BY_ID["forgetting"].check(run, alpha=share)
+    assert isinstance(found, Finding)
+    assert found.severity == severity
+
+
 @pytest.mark.parametrize("name", BY_ID)
 def test_stays_silent_on_a_healthy_run(name: str) -> None:
     assert not isinstance(BY_ID[name].check(healthy(), alpha=ALPHA), Finding)

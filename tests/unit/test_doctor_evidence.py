@@ -145,3 +145,40 @@ def test_tables_go_between_their_markers(tmp_path: Path) -> None:
     document.write_text("x\n<!-- t: begin -->\nold\n<!-- t: end -->\ny\n")
     script("doctor_score").write_between("t", "new", document)
     assert document.read_text() == "x\n<!-- t: begin -->\nnew\n<!-- t: end -->\ny\n"
+
+
+def test_our_level_is_moved_to_a_peers_false_alarms(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ten healthy runs with p-values of 0 to .9, two alarms of the peer: what lies below .2."""
+    alarms = script("doctor_false_alarms")
+    for name, value in (("NOISES", (0.01,)), ("POWER_LENGTHS", (10,)), ("RISES", (0.1,))):
+        monkeypatch.setattr(alarms, name, value)
+    monkeypatch.setattr(alarms, "COUNTS", tmp_path / "counts.json")
+    flat = alarms.HEALTHY["converged"]
+    monkeypatch.setattr(
+        alarms,
+        "doubt",
+        lambda shape, sd, n, seed: seed / 10 if shape is flat else seed / 100 + 0.15,
+    )
+    peer = alarms.PEERS[1]
+    named = alarms.key(("named", "converged", 0.01, 10))
+    counts = {named: {peer: [2, 10]}}
+    alarms.run_matched(10, counts)
+    cell = alarms.key(("overfitting", "0.1", 0.01, 10))
+    assert counts[cell] == {alarms.at_alarms_of(peer): [5, 10]}  # .15 to .19
+
+
+def test_our_rule_needs_less_doubt_where_more_rises() -> None:
+    alarms = script("doctor_false_alarms")
+    doubts = [alarms.doubt(alarms.overfitting(rise), 0.01, 20, seed=1) for rise in (0.03, 0.3)]
+    assert doubts[1] < 0.01 < doubts[0] <= 1.0
+
+
+def test_a_peer_ahead_is_printed_bold() -> None:
+    alarms = script("doctor_false_alarms")
+    peer = alarms.PEERS[0]
+    ours = alarms.at_alarms_of(peer)
+    assert alarms.versus({peer: [90, 100], ours: [50, 100]}, peer).startswith("**90")
+    assert alarms.versus({peer: [55, 100], ours: [50, 100]}, peer).startswith("55")
+    assert alarms.versus({}, peer) == "-"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -144,3 +146,33 @@ def test_a_thinned_nan_is_still_there() -> None:
     for i in range(3 * _MOST):
         seen.add(i, math.nan if i == 7 else 1.0)
     assert sum(map(math.isnan, seen.values)) == 1
+
+
+def test_watching_a_run_imports_no_heavy_library_and_reads_no_recipes() -> None:
+    """Each would take longer than all looks of a short run."""
+    code = """
+import sys
+import numpy as np
+from lrpilot.control import Budget, Observation, ValidationController
+from lrpilot.facts import Recommendation, RunFacts
+from lrpilot.integrations._doctor import LiveDoctor
+from lrpilot.metric import Evaluation
+recommended = Recommendation(peak_lr=2e-5, low=1e-5, high=5e-5)
+budget = Budget(steps=100, evaluations=16)
+doctor, pilot = LiveDoctor.of(RunFacts(), recommended, budget), ValidationController()
+state, rng = pilot.init(recommended, budget), np.random.default_rng(0)
+for step in range(1, 101):
+    loss = 0.4 + 0.6 * np.exp(-step / 10) + 0.01 * rng.standard_normal()
+    doctor.step(step, loss=loss, lr=2e-5, grad_norm=1.0)
+    decision, state = pilot.update(state, Observation(step=step, train_loss=loss))
+    if step % 6 == 0:
+        seen = Evaluation.of(loss * (1 + 0.1 * rng.standard_normal(50)))
+        doctor.validation(step, seen)
+        decision, state = pilot.update(state, Observation(step=step, validation=seen))
+        doctor.look()
+doctor.finish()
+from lrpilot.diagnose.advice import _recommend
+print([m for m in ("scipy", "numpy.ma") if m in sys.modules], _recommend.cache_info().misses)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] 0"

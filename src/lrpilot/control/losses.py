@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrpilot.metric import Noise
+from lrpilot.stats import median, student_tail
 
 MIN_WINDOW = 8  # assumed: fewer losses than this say nothing about their own noise
 _DEGREES_EACH = 0.55  # closed form: of one overlapping second difference, see `jitter`
@@ -25,12 +26,14 @@ def is_spike(losses: Sequence[float], *, run: int, z: float) -> bool:
     Returns:
         False when fewer than `MIN_WINDOW` earlier losses are there to judge by.
     """
-    before, last = np.asarray(losses[:-run]), np.asarray(losses[-run:])
-    if before.size < MIN_WINDOW:
+    before, lowest = losses[:-run], min(losses[-run:], default=math.inf)
+    if len(before) < MIN_WINDOW:
         return False
-    median = float(np.median(before))
-    sd = _MAD_TO_SD * float(np.median(np.abs(before - median)))
-    return bool((last > median + z * sd + 1e-12 * abs(median)).all())
+    middle = median(before)
+    if lowest <= middle:  # as at most steps, each of which asks
+        return False
+    sd = _MAD_TO_SD * median([abs(loss - middle) for loss in before])
+    return lowest > middle + z * sd + 1e-12 * abs(middle)
 
 
 def rose(after: Sequence[float], before: Sequence[float], *, alpha: float) -> bool | None:
@@ -42,8 +45,6 @@ def rose(after: Sequence[float], before: Sequence[float], *, alpha: float) -> bo
     Source:
         Welch, "The generalization of Student's problem", Biometrika 34 (1947).
     """
-    from scipy.special import stdtr
-
     if len(after) < 2 or len(before) < 2:
         return None
     a, b = np.asarray(after, dtype=float), np.asarray(before, dtype=float)
@@ -52,7 +53,7 @@ def rose(after: Sequence[float], before: Sequence[float], *, alpha: float) -> bo
     if va + vb == 0.0:
         return difference > 0.0
     degrees = (va + vb) ** 2 / (va**2 / (a.size - 1) + vb**2 / (b.size - 1))
-    return float(stdtr(degrees, -difference / math.sqrt(va + vb))) <= alpha
+    return student_tail(difference / math.sqrt(va + vb), degrees) <= alpha
 
 
 def jitter(means: Sequence[float], *, least: int, most: int) -> Noise | None:

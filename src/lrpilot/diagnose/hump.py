@@ -14,6 +14,7 @@ import numpy as np
 
 from lrpilot.diagnose.nulls import chance
 from lrpilot.diagnose.statistics import TINY, Array, Rise
+from lrpilot.stats import medians
 
 LEAST = 10
 _MOST = 128  # assumed: longer series are averaged to at most so many values first
@@ -72,13 +73,13 @@ def contrasts(n: int) -> tuple[Array, tuple[tuple[int, int, int], ...]]:
     rows, spans = [], []
     for start in _STARTS:
         for width in _WIDTHS:
-            for first in range(start, n - width + 1, width // 2):
-                row = np.zeros(n)
-                row[:start] = -1.0 / start
-                row[first : first + width] = 1.0 / width
-                rows.append(row / math.sqrt(1.0 / start + 1.0 / width))
-                spans.append((start, first, first + width))
-    return np.array(rows), tuple(spans)
+            firsts = range(start, n - width + 1, width // 2)
+            since = np.arange(n) - np.array(firsts, dtype=int)[:, None]
+            block = np.where((since >= 0) & (since < width), 1.0 / width, 0.0)
+            block[:, :start] = -1.0 / start
+            rows.append(block / math.sqrt(1.0 / start + 1.0 / width))
+            spans += [(start, first, first + width) for first in firsts]
+    return np.concatenate(rows), tuple(spans)
 
 
 def noise_of(series: Array) -> Array:
@@ -88,5 +89,5 @@ def noise_of(series: Array) -> Array:
     """
     second = np.abs(np.diff(series, n=2, axis=1))
     half = second.shape[1] // 2
-    parts = [np.median(part, axis=1) for part in (second[:, :half], second[:, half:])]
+    parts = [medians(part) for part in (second[:, :half], second[:, half:])]
     return np.asarray(np.min(parts, axis=0) / _MEDIAN)

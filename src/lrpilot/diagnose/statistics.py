@@ -26,10 +26,13 @@ _GRID, _STEP = 32, 4
 TINY = float(np.finfo(np.float64).tiny)
 # every length that is left after averaging, and so every one that needs a simulated null
 LENGTHS = (*range(LEAST, _GRID + 1), *range(_GRID + _STEP, _MOST + 1, _STEP))
-_FEW = 10  # measured (scripts/doctor_false_alarms.py): up to here second differences do better
-_LATE = 0.65  # assumed: the share of a longer series that a parabola is fitted to
-_MANY, _CAP, _CAP_OF_MANY = 30, 2.0, 2.5  # measured: power on sharp turns against false alarms
-# under correlated noise, which cost more in long series (docs/doctor.md)
+_FEW = 10  # assumed: up to here the level at the best is one value, not a mean of three
+_ENOUGH = 8  # measured (docs/log.md): below, no fit does better than second differences
+_LATE = 0.8  # assumed: the share of a series that a curve is fitted to
+_DECAYS = (4.0, 8.0, 16.0)  # assumed: factors of e that a descent falls by in that share
+_LOST = 3.0  # assumed: a fit of three parameters to m values lowers their correlation by 3 / m
+_POWER = 0.75  # measured (docs/log.md): false alarms under correlated noise against power
+_CAP = 4.0  # assumed: correlation 0.5 makes 2.7 times of what second differences say
 _BACK = (2, 4, 8)  # assumed: how many values before the best a contrast may rest on; and all
 
 
@@ -104,44 +107,71 @@ def rise_contrasts(n: int) -> tuple[Array, tuple[int, ...]]:
         Weights, shape (contrasts, n), never falling where they are not zero; and for each row the
         index where its rise begins.
     """
-    rows, turns = [], []
-    for turn in range(1, n - 1):
-        ramp = np.maximum(0.0, np.arange(n) - turn)
-        for start in {0, *(max(0, turn - back) for back in _BACK)}:
-            row = np.where(np.arange(n) < start, 0.0, ramp - ramp[start:].mean())
-            rows.append(row / np.linalg.norm(row))
-            turns.append(turn)
-    return np.array(rows), tuple(turns)
+    pairs = [
+        (turn, start)
+        for turn in range(1, n - 1)
+        for start in sorted({0, *(max(0, turn - back) for back in _BACK)})
+    ]
+    turn, start = np.array(pairs).T[:, :, None]
+    ramps = np.maximum(0.0, np.arange(n) - turn)
+    centred = ramps - ramps.sum(axis=1, keepdims=True) / (n - start)
+    rows = np.where(np.arange(n) < start, 0.0, centred)
+    rows /= np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return rows, tuple(turn for turn, _ in pairs)
 
 
 def noise_of(series: Array) -> Array:
-    """Noise of one value around a smooth trend, shape (runs, n) to (runs,), n >= 5.
+    """Noise of one value around a smooth course, shape (runs, n) to (runs,), n >= 5.
 
-    Up to ten values: from second differences, which are free of a straight trend and have six
-    times the variance of one value; of the last half or the last four fifths of them, whichever is
-    smaller, since the first descent bends. More: from what a parabola through the last 65% leaves
-    over, times the square root of (1 + r) / (1 - r) where neighbours correlate by r > 0; but at
-    most twice what second differences say, since a sharp turn is no parabola.
+    Fewer than eight values: from second differences, which are free of a straight trend and have
+    six times the variance of one value; of the last half or the last four fifths of them, whichever
+    is smaller, since the first descent bends. More: what the best course, "a descent, and from some
+    place on a straight rise", leaves over of the last 80%, times ((1 + r) / (1 - r)) ** 0.75 where
+    neighbours correlate by r > 0; but at most four times what second differences say, since a
+    course may have more turns than one.
+
+    A power of a half is the variance of a mean of an autoregressive series of order one, as in any
+    textbook; more weighs the evidence for memory more. The fit makes r too small by about 3 / m.
 
     Source:
-        Von Neumann's successive differences, taken twice; the variance of a mean of an
-        autoregressive series of order one, as in any textbook.
+        Von Neumann's successive differences, taken twice.
     """
     n = series.shape[1]
     seconds = np.diff(series, n=2, axis=1) ** 2
     lasts = [max(2, round(share * (n - 2))) for share in (0.5, 0.8)]
     rough = np.sqrt(np.min([seconds[:, -k:].mean(axis=1) / 6.0 for k in lasts], axis=0))
-    if n <= _FEW:
+    if n < _ENOUGH:
         return np.asarray(rough)
-    last = math.ceil(_LATE * n)
-    basis, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, last), 3))
-    late = series[:, -last:]
-    rest = late - (late @ basis) @ basis.T
+    m = math.ceil(_LATE * n)
+    rest = _off_course(series[:, -m:])
     squares = (rest**2).sum(axis=1)
     r = (rest[:, 1:] * rest[:, :-1]).sum(axis=1) / np.maximum(squares, TINY)
-    r = np.clip(r, 0.0, 0.9)
-    smooth = np.sqrt(squares / (last - 3) * (1.0 + r) / (1.0 - r))
-    return np.asarray(np.minimum(smooth, (_CAP if n <= _MANY else _CAP_OF_MANY) * rough))
+    r = np.clip(r + _LOST / m, 0.0, 0.9)
+    smooth = np.sqrt(squares / (m - 4)) * ((1.0 + r) / (1.0 - r)) ** _POWER
+    return np.asarray(np.minimum(smooth, _CAP * rough))
+
+
+def _off_course(late: Array) -> Array:
+    """What the best course leaves over of each row, each row its own course; shape (runs, m)."""
+    courses = _courses(late.shape[1])
+    flat = courses.transpose(1, 0, 2).reshape(late.shape[1], -1)
+    parts = (late @ flat).reshape(len(late), len(courses), 3)
+    best = (parts**2).sum(axis=2).argmax(axis=1)
+    mine = np.take_along_axis(parts, best[:, None, None], axis=1)[:, 0]
+    return np.asarray(late - np.einsum("imk,ik->im", courses[best], mine))
+
+
+@lru_cache(maxsize=128)
+def _courses(m: int) -> Array:
+    """Orthonormal bases of "level, straight or decaying descent, rise from one place on".
+
+    Shape (courses, m, 3).
+    """
+    time = np.arange(m) / m
+    descents = np.array([time, *(np.exp(-decay * time) for decay in _DECAYS)])[:, None, :]
+    rises = np.maximum(0.0, time - time[1:-2, None])[None]
+    parts = np.broadcast_arrays(np.ones(m), descents, rises)
+    return np.linalg.qr(np.stack(parts, axis=-1).reshape(-1, m, 3))[0]
 
 
 def noise_sd(values: Array) -> float:

@@ -14,6 +14,7 @@ from lrpilot.diagnose.hump import find_hump
 from lrpilot.diagnose.statistics import Array, Rise, find_rise, noise_sd
 from lrpilot.diagnose.trend import progress
 from lrpilot.diagnose.view import finite
+from lrpilot.stats import median
 
 END, HUMP = 1.1, 1.5  # assumed: at the end a tenth, on the way half above the best level
 _OF_DESCENT = 0.25  # assumed: and a quarter of what had been won is lost
@@ -53,8 +54,11 @@ def find_storm(run: History, alpha: float) -> Storm | None:
         if rise is not None and rise.p <= level and _is_large(rise, loss, share):
             return Storm(loss, rise, part.size, share == 1.0)
     hump = _on_logs(find_hump, loss.values)
-    level = max(_OUTSIDE if above_band(run) else 0.0, _FOR_HUMP * alpha)
-    if hump is not None and hump.p <= level and hump.high >= ABOVE_START * abs(hump.low):
+    if (
+        hump is not None
+        and hump.high >= ABOVE_START * abs(hump.low)
+        and (hump.p <= _FOR_HUMP * alpha or (hump.p <= _OUTSIDE and above_band(run)))
+    ):
         stop = min(len(loss), hump.best + 1 + max(2, len(loss) // 10))
         return Storm(loss, hump, stop, False)
     return _multiplied(loss) or _both_above(run) or _gradients(run) or _collapse(run)
@@ -66,7 +70,7 @@ def _multiplied(loss: Series) -> Storm | None:
         return None
     end = float(loss.values[-2:].min())
     best = int(loss.values[:-2].argmin())
-    low = float(np.median(loss.values[:-2]))
+    low = median(loss.values[:-2])
     if end < _TIMES * low or end < HUMP * float(loss.values[0]):
         return None
     return Storm(loss, Rise(p=0.0, best=best, low=low, high=end, sd=0.0), len(loss), True)
@@ -113,7 +117,7 @@ def _gradients(run: History) -> Storm | None:
     if norm is None or loss is None:
         return None
     few = max(3, len(norm) // 10)
-    means = [float(np.median(part)) for part in np.array_split(norm.values, len(norm) // few)]
+    means = [median(part) for part in np.array_split(norm.values, len(norm) // few)]
     top = int(np.argmax(means))
     course = progress(loss.values)
     if means[0] <= 0 or means[top] < _GRADIENT * means[0] or course.end < 0.5 * course.start:

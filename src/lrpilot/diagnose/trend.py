@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lrpilot.diagnose.history import Series
 from lrpilot.diagnose.statistics import noise_sd
+from lrpilot.stats import chi_square_tail, median, student_tail
 
 Array = NDArray[np.float64]
 _MAD_TO_SD = 1.4826  # closed form: a normal's standard deviation over its median deviation
@@ -91,20 +92,6 @@ def end_slope(series: Series, *, share: float = 1.0 / 3.0, least: int = 4) -> Sl
     return Slope(slope, float(line[-1]), p, float(x[0]))
 
 
-def student_tail(t: float, degrees: float) -> float:
-    """Chance of a Student's t above `t`."""
-    from scipy.special import stdtr
-
-    return float(stdtr(degrees, -t))
-
-
-def chi_square_tail(x: float, degrees: float) -> float:
-    """Chance of a chi-square above `x`."""
-    from scipy.special import gammaincc
-
-    return float(gammaincc(degrees / 2.0, x / 2.0))
-
-
 def exceeds_jitter(values: Array, most: float) -> tuple[float, float]:
     """Whether values jitter around a convex trend by more than `most`.
 
@@ -134,6 +121,6 @@ def outliers_up(values: Array, *, width: int = 15) -> tuple[Array, float, float]
         np.pad(values, half, mode="edge"), 2 * half + 1
     )
     rest = np.asarray(values - np.partition(windows, half, axis=1)[:, half])
-    sd = _MAD_TO_SD * float(np.median(np.abs(rest)))
+    sd = _MAD_TO_SD * median(np.abs(rest))
     near = np.convolve(rest > _FAR * sd, np.ones(2 * half + 1), mode="same") > 0
     return rest, sd, float(max(0.0, -rest[~near].min(initial=0.0)))

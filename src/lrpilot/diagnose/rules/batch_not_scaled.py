@@ -10,6 +10,7 @@ from lrpilot.diagnose.finding import Advice
 from lrpilot.diagnose.history import History, Series
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.view import figure, finite, lr_at
+from lrpilot.stats import median
 
 _TIMES = 1.9  # assumed: the batch at least about doubled or halved
 _FOLLOWED = 1.2  # assumed: a rate that moved by a fifth has been scaled
@@ -83,9 +84,9 @@ def _ends(sizes: Series) -> Series:
 def _change(sizes: np.ndarray) -> tuple[int, float, float] | None:
     """Where the size changes for good, with the sizes before and after."""
     for at in range(1, sizes.size):
-        before = float(np.median(sizes[max(0, at - _LEAST) : at]))
-        after = float(np.median(sizes[at : at + _LEAST]))
-        stays = np.median(np.abs(np.log(sizes[at : at + _LEAST] / after))) < 0.2
+        before = median(sizes[max(0, at - _LEAST) : at])
+        after = median(sizes[at : at + _LEAST])
+        stays = median(np.abs(np.log(sizes[at : at + _LEAST] / after))) < 0.2
         jump = max(after / before, before / after)
         if jump >= _TIMES and stays and max(sizes[at] / before, before / sizes[at]) >= _TIMES:
             return at, before, after

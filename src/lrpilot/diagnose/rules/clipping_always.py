@@ -7,6 +7,7 @@ import numpy as np
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.view import figure, finite, optimizer
+from lrpilot.stats import median
 
 _LEAST = 10
 _SHARE = 0.95  # assumed: practically always
@@ -20,7 +21,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     if most <= 0:
         return None
     share = float((norm.values > most).mean())
-    usual = float(np.median(norm.values))
+    usual = median(norm.values)
     if share < _SHARE:
         return None
     adam = optimizer(run) in (None, "adamw", "lion", "adafactor")

@@ -19,6 +19,8 @@ _OLD = re.compile(
 _LOSS = re.compile(r"loss|perplexity|ppl|nll|error|bpb", re.I)
 _LEAST_RISE = 0.02  # assumed: 2% of the old loss or score
 _ERROR = 0.2  # assumed: a fifth is lost
+_FROM_START = 0.8  # assumed: the part of alpha for a loss against the start, when all was known
+_STAYS = 0.5  # assumed: half of the worsening is still there at the end
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:
@@ -33,11 +35,12 @@ def _look(run: History, alpha: float) -> Seen | str | None:
 def _test(run: History, name: str, series: Series, alpha: float) -> Seen | None:
     sign = 1.0 if _LOSS.search(name) else -1.0
     values = sign * series.values
-    rise, hump = find_rise(values), find_hump(values)
-    lasts = rise is not None and rise.p <= alpha / 2.0 and rise.relative >= _LEAST_RISE
-    found = rise if lasts else hump
-    if found is None or found.p > alpha / 2.0 or found.relative < _LEAST_RISE:
+    tests = ((find_hump(values), _FROM_START), (find_rise(values), 1.0 - _FROM_START))
+    sure = (f for f, part in tests if f is not None and f.p <= part * alpha)
+    found = next((f for f in sure if f.relative >= _LEAST_RISE), None)
+    if found is None:
         return None
+    lasts = float(values[-3:].mean()) - found.low >= _STAYS * (found.high - found.low)
     best, end, step = sign * found.low, sign * found.high, float(series.steps[found.best])
     back = "" if lasts else f", and came back to {figure(float(series.values[-1]))}"
     return Seen(
@@ -63,7 +66,7 @@ RULE = BasicRule(
     severity="warning",
     needs="validations of an old task beside the new one's",
     threshold=f"{_LEAST_RISE:.0%} (assumed), and a worsening that noise alone explains with less"
-    " than the rule's share of 5%",
+    " than the rule's share of 5%, four fifths of it for one against the start (assumed)",
     remedy="a third of the rate, fewer epochs, LoRA instead of all weights, or some old data"
     " mixed in",
     source="article: too high a rate loses what was learned; Biderman et al. 2024, arXiv 2405.09673"

@@ -29,9 +29,10 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         )
     if method != "full" or used < _HIGH_FOR_FULL:
         return None
-    found, params = band(run), run.plan.facts.params
+    params = run.plan.facts.params
     if params is not None and params < _LARGE:
         return None
+    found = band(run)
     if found is None or (found.basis == "prior" and params is None):
         return "the model, or its size (--model)"
     if used <= found.high:

@@ -9,6 +9,7 @@ from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.trend import exceeds_jitter
 from lrpilot.diagnose.view import figure, finite
+from lrpilot.stats import median
 
 _MOST = 0.12  # assumed: the jitter that control takes for granted (docs/control.md)
 _OF_START = 0.5  # assumed: a loss that has fallen to nothing may jitter by a part of its start
@@ -20,7 +21,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     if loss is None:
         return f"at least {_LEAST} validation losses"
     late = loss.values[len(loss) // 3 :]
-    scale = max(float(np.median(np.abs(late))), _OF_START * abs(float(loss.values[0])))
+    scale = max(median(np.abs(late)), _OF_START * abs(float(loss.values[0])))
     jitter, p = exceeds_jitter(late, _MOST * scale)
     if p > alpha:
         return None

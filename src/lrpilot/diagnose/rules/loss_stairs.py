@@ -9,8 +9,8 @@ import numpy as np
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.statistics import noise_sd
-from lrpilot.diagnose.trend import student_tail
 from lrpilot.diagnose.view import figure, finite
+from lrpilot.stats import median, student_tail
 
 _WIDTH = 5  # values on each side of a boundary at most
 _LEAST = 4  # values in an epoch at least
@@ -24,7 +24,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     at = np.interp(loss.steps, epoch.steps, epoch.values)
     edges = [int(np.searchsorted(at, e, side="right")) for e in range(1, int(at[-1]) + 1)]
     edges = [e for e in edges if _LEAST <= e <= len(loss) - _LEAST]
-    if not edges or np.median(np.diff([0, *edges])) < _LEAST:
+    if not edges or median(np.diff([0, *edges])) < _LEAST:
         return f"a whole epoch and more, with {_LEAST} logged losses in each"
     falls = np.array([_fall(loss.values, e) for e in edges])
     n = min(_WIDTH, _LEAST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrpilot.diagnose.advice import above_band, band, lower
+from lrpilot.diagnose.advice import band, lower
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.rule import BasicRule, Seen
 from lrpilot.diagnose.storm import ABOVE_START, END, HUMP, Storm, find_storm
@@ -57,8 +57,11 @@ def _said(run: History, storm: Storm) -> str:
 
 def _never_learned(run: History) -> Seen | None:
     """A loss that stays where it began, at a rate above the recommended band."""
-    stuck, used, found = no_progress(run), peak_lr(run), band(run)
-    if stuck is None or used is None or found is None or not above_band(run):
+    stuck = no_progress(run)
+    if stuck is None:
+        return None
+    used, found = peak_lr(run), band(run)
+    if used is None or found is None or used <= found.high:
         return None
     return Seen(
         summary=f"the loss stayed at {figure(stuck.end)} from start to end, at a rate of {used:g},"

@@ -18,9 +18,10 @@ _LITTLE = "it learns next to nothing"
 def _look(run: History, alpha: float) -> Seen | str | None:
     if finite(run.train_loss, least=5) is None and finite(run.eval_loss, least=5) is None:
         return "at least five finite losses"
-    stuck, used, found = no_progress(run), peak_lr(run), band(run)
+    stuck = no_progress(run)
     if stuck is None or stuck.start <= 0 or find_storm(run, _STORM) is not None:
         return None
+    used, found = peak_lr(run), band(run)
     if used is not None and found is not None and used > found.high:
         return None  # then it is too high, and says so
     late = _starts_late(run)

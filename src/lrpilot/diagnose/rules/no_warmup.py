@@ -20,13 +20,13 @@ def _look(run: History, alpha: float) -> Seen | str | None:
         return "the warm-up, or the rates of the first fifth of the run"
     if steps > 0 or optimizer(run) == "sgd":
         return None
-    found, used = band(run), peak_lr(run)
     early = finite(run.train_loss, least=LEAST)
     if early is not None:
         hump = find_hump(early.values[: round(_EARLY * len(early))])
         if hump is not None and hump.p <= alpha and hump.high >= _HURT * abs(hump.low):
             said = f"the loss rose from {hump.low:.4g} to {hump.high:.4g} in the first steps"
             return _seen(run, said, None)
+    found, used = band(run), peak_lr(run)
     sure = found is not None and found.basis != "prior"
     if found is not None and sure and used is not None and used > found.peak_lr:
         return _seen(run, f"the rate {used:g} is above the usual {found.peak_lr:g}", "info")
