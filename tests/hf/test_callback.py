@@ -151,10 +151,10 @@ def test_regression_and_language_modelling_pair_their_examples(tmp_path: Path) -
         )
     )
     blocks = [{"input_ids": r["input_ids"], "labels": r["input_ids"]} for r in HELD_OUT]
-    pilot = AutopilotCallback(record=tmp_path / "b.jsonl")
+    pilot = AutopilotCallback(record=tmp_path / "b.jsonl", max_examples=40)
     trainer(tmp_path, [pilot], model=gpt, held_out=blocks, train=blocks, max_steps=3).train()
     seen = RunRecord.read(tmp_path / "b.jsonl").of("evaluation")[0]
-    assert seen["n"] == 32
+    assert seen["n"] == 40
     assert set(seen["weights"]) == {7.0}  # eight tokens predict seven
     with torch.no_grad():
         ids = torch.tensor([b["input_ids"] for b in blocks])
@@ -293,7 +293,8 @@ class TestTrainerHost(HostSuite):
 def test_both_hosts_decide_the_same_on_the_same_run(tmp_path: Path) -> None:
     """The same model, batches, optimizer and validation data through either host."""
     hosted = bert(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    callback = AutopilotCallback(record=tmp_path / "a.jsonl", start_lr=1e-4, policy="validation")
+    callback = AutopilotCallback(record=tmp_path / "a.jsonl", start_lr=1e-4, policy="validation",
+                                 max_examples=40)  # fmt: skip
     one_pass = TRAIN  # in order: no shuffling, so that both see the same batches
 
     class InOrder(transformers.Trainer):

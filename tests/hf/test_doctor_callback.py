@@ -118,8 +118,10 @@ def test_the_autopilot_brings_it_along(tmp_path: Path, monkeypatch: Any) -> None
 
 def test_the_autopilot_resumes_without_repeating(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("lrpilot.diagnose.rules.RULES", RULES)
-    trainer(tmp_path, AutopilotCallback(start_lr=1e-5), eval_strategy="no").train()
-    pilot = AutopilotCallback(start_lr=1e-5)
+    trainer(
+        tmp_path, AutopilotCallback(start_lr=1e-5, policy="validation"), eval_strategy="no"
+    ).train()
+    pilot = AutopilotCallback(start_lr=1e-5, policy="validation")
     again = trainer(tmp_path, pilot, eval_strategy="no")
     again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-12"))
     assert [f.rule for f in pilot.findings] == ["plateau"]

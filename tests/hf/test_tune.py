@@ -105,7 +105,20 @@ def finished(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("runs") / "a"
     test = write_table(folder.parent / "test.csv", rows=100, seed=1)
     assert (
-        tune(model, data, folder, "--steps", "150", "--test", str(test), "--baseline", "1e-5") == 0
+        tune(
+            model,
+            data,
+            folder,
+            "--steps",
+            "150",
+            "--test",
+            str(test),
+            "--baseline",
+            "1e-5",
+            "--start-lr",
+            "3e-3",
+        )
+        == 0  # fmt: skip
     )
     return folder
 
@@ -117,7 +130,7 @@ def test_a_run_leaves_its_files(finished: Path) -> None:
     record = RunRecord.read(finished)
     assert [e["step"] for e in record.of("step")] == list(range(1, 151))
     assert record.of("end")[0]["status"] == "finished"
-    assert json.loads((finished / "recommendation.json").read_text())["peak_lr"] == 1e-3
+    assert json.loads((finished / "recommendation.json").read_text())["peak_lr"] == 3e-3
     transformers.AutoModelForSequenceClassification.from_pretrained(finished / "model")
     transformers.AutoTokenizer.from_pretrained(finished / "model")
 
@@ -183,7 +196,7 @@ def test_the_saved_model_is_the_kept_state(finished: Path) -> None:
 
 def run_process(model: Path, data: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lrpilot.cli", "tune", "--model", str(model), "--data",
-               str(data), *TASK, "--output", str(output), "--start-lr", "1e-4", *more]  # fmt: skip
+               str(data), *TASK, "--output", str(output), "--start-lr", "1e-3", *more]  # fmt: skip
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},

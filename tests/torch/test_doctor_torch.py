@@ -38,7 +38,8 @@ def train(folder: Path, *, stop: int | None = None, **more: Any) -> tuple[Any, A
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     pilot = Autopilot(
         model, optimizer, total_steps=40, start_lr=1e-3, record=folder / "run.jsonl",
-        evaluate=lambda: ((model(X[40:]) - Y[40:]) ** 2).squeeze(1), **more,
+        evaluate=lambda: ((model(X[40:]) - Y[40:]) ** 2).squeeze(1),
+        **{"policy": "validation", **more},
     )  # fmt: skip
     loader = torch.utils.data.DataLoader(torch.arange(40), batch_size=8, shuffle=True)
     for chosen in pilot.batches(loader):

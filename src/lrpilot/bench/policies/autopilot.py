@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lrpilot.bench.lab import Lab, Result
+from lrpilot.control import Controller
 from lrpilot.torch import Autopilot
 
 _SHARE = 0.1  # as `AutopilotCallback`: what validation may cost, as a share of the run
@@ -26,7 +28,7 @@ class Pilot:
 
     name: str = "autopilot"
     off_by: float = 1.0
-    policy: str = "trial"
+    policy: str | Controller[Any] = "trial"
     examples: int | None = None
     evaluations: int = _EVALUATIONS
 

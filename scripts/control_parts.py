@@ -1,0 +1,98 @@
+"""What each part of the default controller is worth, on the bench's digits tasks.
+
+    python scripts/control_parts.py [--seeds 12] [--write]
+
+Each variant leaves one part out or changes it. Regret is against a constant peak at the dense
+sweep's best rate (of the committed lines), seed by seed, in standard deviations of that over the
+same seeds. The test split only scores. `--write` puts the table into docs/control.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lrpilot.bench.lab import Lab, losses_on
+from lrpilot.bench.policies.autopilot import Pilot
+from lrpilot.bench.score import by_task, oracle
+from lrpilot.bench.task import Task
+from lrpilot.bench.tasks import TASKS
+from lrpilot.control import TrialController
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "control.md"
+BEGIN, END = "<!-- parts: begin -->\n", "<!-- parts: end -->"
+NAMES = ("digits", "digits-few", "digits-sgd", "digits-noisy")
+NEVER = 10**9
+
+VARIANTS = {
+    "as it is": TrialController(),
+    "without trials": TrialController(least_steps=NEVER),
+    "without warm-up": TrialController(warmup_frac=1e-9),
+    "no cut, no roll-back in the rest": TrialController(cut_factor=1.0, late_margin=1e9),
+    "a raise on a better mean": TrialController(agreement=0.0, doubt=0.5),
+    "no second look at an unclear trial": TrialController(again_frac=1.0),
+    "the first trial after the warm-up": TrialController(wait_frac=0.1),
+    "the first trial after 30% of the run": TrialController(wait_frac=0.3),
+    "branches half as long": TrialController(branch_frac=0.02),
+    "branches twice as long": TrialController(branch_frac=0.08),
+    "a factor of 2": TrialController(factor=2.0),
+    "a factor of 10": TrialController(factor=10.0),
+}
+
+
+def tested(task: Task, seed: int, pilot: Pilot | float) -> tuple[float, float]:
+    """Test loss and cost of one run, steered or at a constant peak."""
+    workload = task.build(seed)
+    lab = Lab(task, seed, workload)
+    model = lab.start().constant(pilot) if isinstance(pilot, float) else pilot.run(lab).model
+    return float(losses_on(model, workload.test, workload).mean()), lab.cost
+
+
+def table(seeds: int) -> Iterable[str]:
+    """The table's rows, as they are measured."""
+    lines = [json.loads(line) for line in (ROOT / "results" / "bench.jsonl").open()]
+    truths: dict[str, np.ndarray] = {}
+    for name in NAMES:
+        found = oracle(name, by_task(lines)[name])
+        assert found is not None
+        best = [tested(TASKS[name], seed, found.best)[0] for seed in range(seeds)]
+        truths[name] = np.array(best)
+    yield f"{seeds} seeds. `python scripts/control_parts.py --seeds {seeds} --write`\n\n"
+    yield f"| | {' | '.join(NAMES)} | mean | cost, runs |\n| --- |{' --- |' * (len(NAMES) + 2)}\n"
+    for title, controller in VARIANTS.items():
+        regrets, costs = [], []
+        for name in NAMES:
+            runs = [tested(TASKS[name], s, Pilot(policy=controller)) for s in range(seeds)]
+            losses = np.array([loss for loss, _ in runs])
+            truth = truths[name]
+            regrets.append(float((losses - truth).mean() / truth.std(ddof=1)))
+            costs += [cost for _, cost in runs]
+        cells = " | ".join(f"{r:+.2f}" for r in (*regrets, float(np.mean(regrets))))
+        yield f"| {title} | {cells} | {np.mean(costs):.2f} |\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for row in table(args.seeds):
+        print(row, end="", flush=True)
+        rows.append(row)
+    if args.write:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        after = rest.split(END)[1]
+        DOCUMENT.write_text(before + BEGIN + "".join(rows) + END + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
