@@ -104,22 +104,8 @@ def same_story(a: Path, b: Path) -> None:
 def finished(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "a"
     test = write_table(folder.parent / "test.csv", rows=100, seed=1)
-    assert (
-        tune(
-            model,
-            data,
-            folder,
-            "--steps",
-            "150",
-            "--test",
-            str(test),
-            "--baseline",
-            "1e-5",
-            "--start-lr",
-            "3e-3",
-        )
-        == 0  # fmt: skip
-    )
+    more = ("--steps", "150", "--test", str(test), "--baseline", "1e-5", "--start-lr", "3e-3")
+    assert tune(model, data, folder, *more) == 0
     return folder
 
 
