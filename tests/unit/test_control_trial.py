@@ -49,6 +49,7 @@ class World:
     extra: Callable[[int], float] = lambda step: 0.0
     unequal: float = 0.1
     broken: tuple[int, ...] = ()
+    pilot: TrialController = field(default_factory=TrialController)
     loss: float = 2.0
     kept: float = 2.0
     lrs: list[float] = field(default_factory=list)
@@ -56,7 +57,6 @@ class World:
     validated: list[int] = field(default_factory=list)
 
     def run(self, *, resume_at: int | None = None) -> TrialState:
-        self.pilot = TrialController()
         self.shares = 1 + np.random.default_rng(1).normal(0.0, self.unequal, OFFSETS.size)
         self.state = self.pilot.init(self.recommendation, self.budget)
         self._see(Observation(step=0))
@@ -192,11 +192,56 @@ def test_a_branch_that_diverges_is_left_and_the_rate_stays() -> None:
     assert 48 not in world.validated
 
 
-def test_a_better_mean_on_too_few_examples_is_tried_once_more_and_does_not_raise() -> None:
-    world = World(limit=2e-2, unequal=4.0)
+@pytest.mark.parametrize(("start", "raised"), [(BAND, False), (given(1e-3), True)])
+def test_a_recommendation_is_left_only_where_most_examples_gain(
+    start: Recommendation, raised: bool
+) -> None:
+    """A difference of about half of its standard deviation over examples, p < .001."""
+    world = World(limit=1e-1, unequal=1.9, recommendation=start)
+    world.run()
+    assert bool(world.steps("raise", "trial")) is raised
+
+
+def test_a_trial_that_is_not_clear_is_repeated_once() -> None:
+    world = World(limit=2e-2, unequal=4.0, pilot=TrialController(again_frac=0.05))
     state = world.run()
-    assert world.steps("rollback", "trial") == [48, 84]
+    assert world.steps("rollback", "trial") == [48, 74]
     assert state.level == 1.0
+
+
+def test_a_raise_earns_another_repetition() -> None:
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    for step, mean in ((0, 2.0), (20, 1.9)):
+        seen = Evaluation.of(OFFSETS + mean)
+        _, state = pilot.update(state, Observation(step=step, validation=seen))
+    better, mixed = -0.1 + 0.01 * OFFSETS, -0.01 + OFFSETS - OFFSETS.mean()
+    _, state = pilot.update(state, Observation(step=40))
+    for step, effect, phase in ((40, mixed, "hold"), (76, better, "higher"), (92, mixed, "hold")):
+        if state.phase == "hold":
+            _, state = pilot.update(state, Observation(step=step))
+        for after, change in ((8, effect), (16, 0.0)):
+            at = step + after
+            assert pilot.update(state, Observation(step=at))[0].evaluate
+            seen = Evaluation.of(OFFSETS + 1.8 + change)
+            _, state = pilot.update(state, Observation(step=at, validation=seen))
+        assert state.phase == phase
+
+
+def test_no_trial_ends_after_three_fifths_of_the_run() -> None:
+    budget = Budget(steps=STEPS, evaluations=60, steps_per_epoch=1)
+    world = World(limit=1e9, recommendation=given(1e-6), budget=budget)
+    world.run()
+    assert world.steps("raise", "trial")[-1] == 100
+    assert max(world.steps("rollback", "trial")) + 8 <= 120
+
+
+def test_a_warm_up_that_did_not_help_is_not_gone_back_to() -> None:
+    world = World(limit=2e-3, extra=lambda step: 0.37 if step == 20 else 0.0, broken=(30,))
+    world.run()
+    assert not world.steps("rollback", "too-high")
+    (back,) = [d for _, d in world.said if d.rule == "divergence"]
+    assert "back to step 0" in back.reason
 
 
 def test_a_bare_mean_cannot_decide_a_trial() -> None:
