@@ -134,6 +134,18 @@ def test_rollbacks_undo_each_step_once_and_the_last_return_undoes_none():
     assert data.undone == (Stretch(start=2, end=4), Stretch(start=4, end=6))
 
 
+def test_a_trial_is_no_roll_back_and_its_rate_is_not_the_highest():
+    back = ("decision", 4, {"action": "rollback", "rule": "trial", "lr": 1e-4, "lr_scale": 1.0,
+                            "reason": "back", "back_to": 3})  # fmt: skip
+    rates = {1: 1e-4, 2: 1e-4, 3: 1e-4, 4: 3e-4, 5: 1.1e-4, 6: 5e-5}
+    events = [step(n, lr=lr) for n, lr in rates.items()]
+    data = report_data(record(*events[:4], back, *events[4:]))
+    assert data.undone == (Stretch(start=3, end=4),)
+    assert (data.lr_peak, data.lr_peak_step) == (1.1e-4, 5)
+    assert (data.count("trial"), data.count("rollback")) == (1, 0)
+    assert "One trial of a higher rate at step 4 (one step undone)." in verdict(data)
+
+
 def test_the_verdict_says_it_in_plain_words():
     data = report_data(record(*WHOLE))
     assert headline(data) == "Finished 10 steps."

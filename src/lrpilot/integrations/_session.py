@@ -238,6 +238,7 @@ class Session:
                 lr=self.lr,
                 reason=decision.reason,
                 figures=dict(decision.figures),
+                **({"back_to": self.kept_step} if decision.action == "rollback" else {}),
             )
         if decision.evaluate and self.budget.evaluations:
             self.validate("spike" if decision.rule == "spike" else "end" if last else "planned")

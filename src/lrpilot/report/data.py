@@ -46,10 +46,13 @@ def report_data(record: RunRecord) -> ReportData:
     numbers = [int(e["step"]) for e in steps]
     loss = finite(numbers, [_number(e.get("loss")) for e in steps])
     lr = finite(numbers, [_number(e.get("lr")) for e in steps])
-    peak = max(range(len(lr)), key=lr.values.__getitem__, default=None)
     validations = _validations(record)
     decisions = _decisions(record)
     undone = undone_stretches(decisions, validations, mode=metric.mode)
+    ends = {d.step for d in decisions if d.action == "trial"}
+    tried = {n for s in undone if s.end in ends for n in range(s.start + 1, s.end + 1)}
+    meant = [i for i, n in enumerate(lr.steps) if n not in tried]
+    peak = max(meant, key=lr.values.__getitem__, default=None)
     span = max(LEAST_SPAN, SMOOTHED_SHARE * len(loss))
     smoothed = smooth(loss, span=span, restarts=[s.end for s in undone])
     return ReportData(
@@ -94,18 +97,21 @@ def best_validation(validations: Sequence[Validation], *, mode: str) -> Validati
 def undone_stretches(
     decisions: Sequence[DecisionRow], validations: Sequence[Validation], *, mode: str
 ) -> tuple[Stretch, ...]:
-    """The steps that each roll-back undid.
+    """The steps that each roll-back, and each return from a trial's higher branch, undid.
 
-    A roll-back returns to the best validation before it; steps between that and an earlier
-    roll-back were undone then, and do not count twice.
+    An older record does not say where a roll-back returned to: the best validation before it.
+    Steps between that and an earlier roll-back were undone then, and do not count twice.
     """
     stretches: list[Stretch] = []
     for decision in decisions:
-        if decision.action != "rollback" or decision.keeps_best:
+        if decision.action not in ("rollback", "trial") or decision.keeps_best:
             continue
-        earlier = [v for v in validations if v.step < decision.step]
-        target = best_validation(earlier, mode=mode)
-        start = max(0 if target is None else target.step, stretches[-1].end if stretches else 0)
+        target = decision.back_to
+        if target is None:
+            earlier = [v for v in validations if v.step < decision.step]
+            best = best_validation(earlier, mode=mode)
+            target = 0 if best is None else best.step
+        start = max(target, stretches[-1].end if stretches else 0)
         if start < decision.step:
             stretches.append(Stretch(start=start, end=decision.step))
     return tuple(stretches)
@@ -137,15 +143,17 @@ def _decisions(record: RunRecord) -> tuple[DecisionRow, ...]:
         if event["kind"] != "decision" or not _is_step(event):
             continue
         figures = _mapping(event.get("figures"))
+        action, rule = str(event.get("action") or ""), str(event.get("rule") or "")
         rows.append(
             DecisionRow(
                 step=int(event["step"]),
-                action=str(event.get("action") or ""),
-                rule=str(event.get("rule") or ""),
+                action="trial" if (action, rule) == ("rollback", "trial") else action,
+                rule=rule,
                 lr_before=lr,
                 lr_after=_optional(event.get("lr")),
                 reason=str(event.get("reason") or ""),
                 figures=tuple((str(k), _number(v)) for k, v in figures.items()),
+                back_to=_whole(event.get("back_to")),
             )
         )
     return tuple(rows)

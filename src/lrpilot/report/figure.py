@@ -20,14 +20,16 @@ COLOURS = {
     "validation": "#d9650f",
     "raise": "#12946f",
     "cut": "#a968d6",
+    "trial": "#12946f",
     "rollback": "#e0413a",
     "stop": "#e0413a",
     "error": "#e0413a",
     "warning": "#d9650f",
     "info": "#848a94",
 }
-SYMBOLS = {"raise": "triangle-up", "cut": "triangle-down", "rollback": "x", "stop": "square"}
-NAMES = {"raise": "raise", "cut": "cut", "rollback": "roll-back", "stop": "stop"}
+SYMBOLS = {"raise": "triangle-up", "cut": "triangle-down", "trial": "circle", "rollback": "x",
+           "stop": "square"}  # fmt: skip
+NAMES = {"raise": "raise", "cut": "cut", "trial": "trial", "rollback": "roll-back", "stop": "stop"}
 MOST_MARKED = 500  # assumed: more marks of losses that are not finite are one black bar
 TAIL = 0.03  # assumed: the lowest rates, of an anneal's end, that may leave the axis
 _MINOR = {"ticks": "outside", "ticklen": 3, "tickcolor": "#848a94", "dtick": "D1"}
@@ -362,7 +364,7 @@ def describe_marks(data: ReportData) -> list[tuple[str, str]]:
             key.append((f"mark finding-{severity}", f"doctor: {severity} ({count})"))
     if data.undone:
         lost = sum(s.end - s.start for s in data.undone)
-        key.append(("area rollback", f"undone by a roll-back ({number(lost)} steps)"))
+        key.append(("area rollback", f"undone ({number(lost)} steps)"))
     if len(data.train_loss):
         key += [("line raw", "training loss, each step"), ("line train", "smoothed")]
     if data.not_finite:

@@ -13,7 +13,7 @@ from lrpilot.report.tags import Cell, escape, link, pairs, prose, table
 from lrpilot.report.values import DecisionRow, ReportData, Validation
 from lrpilot.report.words import caveats, chart_summary, headline, verdict
 
-CHANGES = ("raise", "cut", "rollback", "stop")
+CHANGES = ("raise", "cut", "trial", "rollback", "stop")
 LABELS = {
     "params": "parameters",
     "lora_rank": "LoRA rank",

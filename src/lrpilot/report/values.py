@@ -26,7 +26,11 @@ class Validation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """One decision, with the rate before it and the rate that follows (both absolute)."""
+    """One decision, with the rate before it and the rate that follows (both absolute).
+
+    The return from a trial's higher branch is the action "trial", not a roll-back; `back_to` is
+    the step that either went back to, None where the record does not say.
+    """
 
     step: int
     action: str
@@ -35,6 +39,7 @@ class DecisionRow:
     lr_after: float | None
     reason: str
     figures: tuple[tuple[str, float], ...] = ()
+    back_to: int | None = None
 
     @property
     def keeps_best(self) -> bool:
@@ -58,7 +63,7 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Steps whose effect a roll-back undid: those after `start` up to `end`."""
+    """Steps whose effect a roll-back or a trial undid: those after `start` up to `end`."""
 
     start: int
     end: int
@@ -124,12 +129,13 @@ class ReportData:
         lr, train_loss, smoothed: Thinned series, finite values only.
         samples: A few steps spread evenly over the run, of the full series.
         not_finite: Steps whose training loss was NaN or infinite.
-        lr_start, lr_peak, lr_peak_step: The first rate and the highest one with its step.
+        lr_start, lr_peak, lr_peak_step: The first rate, and the highest one with its step, those
+            that a trial only tried left out.
         loss_axis: Scale on which the losses can all be seen.
         validations: All of them, in order; `best` the best one that is finite.
         decisions: All of them, in order.
         findings: What the doctor said during the run, in order.
-        undone: Stretches that roll-backs undid.
+        undone: Stretches that roll-backs and trials undid.
         scores: Of the finished model and of what it is compared with.
         recommendation: Where the run started; None where the header holds none.
         facts, budget, environment: Of the header, as recorded.

@@ -55,6 +55,8 @@ def _rate(data: ReportData) -> str:
 
 def _interventions(data: ReportData) -> str:
     parts = []
+    if trials := data.taken("trial"):
+        parts.append(_times(trials, "trial of a higher rate", "trials of a higher rate"))
     if rollbacks := data.taken("rollback"):
         parts.append(_times(rollbacks, "roll-back"))
     if cuts := data.taken("cut"):
@@ -67,9 +69,10 @@ def _interventions(data: ReportData) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def _times(decisions: Sequence[DecisionRow], what: str) -> str:
+def _times(decisions: Sequence[DecisionRow], what: str, many: str | None = None) -> str:
     steps = [d.step for d in decisions]
-    return f"{plural(len(steps), what)} at {'step' if len(steps) == 1 else 'steps'} {listed(steps)}"
+    at = "step" if len(steps) == 1 else "steps"
+    return f"{plural(len(steps), what, many)} at {at} {listed(steps)}"
 
 
 def _overfitting(decisions: Sequence[DecisionRow]) -> bool:
