@@ -85,9 +85,12 @@ class Live:
         decision = progress.decision
         assert decision is not None
         style = {"raise": "green", "cut": "yellow", "rollback": "red", "stop": "red"}
+        action: str = decision.action
+        if decision.rule == "trial" and action == "rollback":
+            action = "trial"
         return Text.assemble(
             f"  step {progress.step:>5}/{progress.steps}  ",
-            (f"{decision.action:<8}", style.get(decision.action, "")),
+            (f"{action:<8}", style.get(action, "")),
             f"  lr {progress.lr:.2e}  {self._losses(progress)}  {decision.reason}",
         )
 
