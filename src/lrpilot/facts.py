@@ -27,7 +27,8 @@ class RunFacts:
             "preference-full", "preference-lora".
         lora_rank: Rank r of the LoRA matrices.
         lora_alpha: LoRA's alpha; the update is scaled by alpha / r.
-        optimizer: "adamw", "sgd", "adafactor", "lion", ...
+        optimizer: "adamw", "sgd", "lion", "adafactor" (its rate absolute, as transformers' Trainer
+            sets it), "adafactor-relative" (times each tensor's size: scale_parameter=True), ...
         task: "text-classification", "image-classification", "text-generation", ...
         train_examples: Number of training examples.
         batch_size: Effective batch size: examples that one optimizer step sees.

@@ -329,6 +329,21 @@ model.fit(x, y, epochs=10, batch_size=32, validation_data=(x, y),
     assert (short.plan.schedule, short.plan.keeps_best) == ("constant", False)
 
 
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        ("torch.optim.Adafactor(p, lr=1e-3)", "adafactor-relative"),
+        ("Adafactor(p, lr=1e-3, scale_parameter=True)", "adafactor-relative"),
+        ("Adafactor(p, lr=1e-3, scale_parameter=False)", "adafactor"),
+    ],
+)
+def test_adafactors_scale_is_read_off_a_script(tmp_path: Path, made: str, name: str) -> None:
+    head = "import torch.optim\nfrom transformers import Adafactor\n"
+    assert script(tmp_path, f"{head}o = {made}\n").plan.facts.optimizer == name
+    keras = "import keras\nmodel.compile('adafactor', loss='mse')\nmodel.fit(x, y)\n"
+    assert script(tmp_path, keras).plan.facts.optimizer == "adafactor-relative"
+
+
 def test_a_notebook(tmp_path: Path) -> None:
     cells = [
         {"cell_type": "markdown", "source": ["TrainingArguments"]},

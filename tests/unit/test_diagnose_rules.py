@@ -133,6 +133,7 @@ FIRES: dict[str, list[History]] = {
         planned(optimizer="sgd", planned_lr=1e-5),
         planned(optimizer="lion", planned_lr=3e-2),
         planned(optimizer="adafactor", planned_lr=0.3),
+        planned(optimizer="adafactor-relative", planned_lr=0.3),
     ],
     "self-tuned-rate": [planned(optimizer="prodigy", planned_lr=1e-4)],
     "lora-rate": [planned(method="lora", planned_lr=1e-5), planned(planned_lr=2e-3)],

@@ -33,7 +33,7 @@ VOCABULARIES = {
     " tabular",
     "method": "full lora qlora adapter prefix prompt bitfit linear-probe preference-full"
     " preference-lora",
-    "optimizer": "adam-family sgd adafactor lamb lars lion rmsprop zo-sgd",
+    "optimizer": "adam-family sgd adafactor adafactor-relative lamb lars lion rmsprop zo-sgd",
     "evidence": "sweep-best author-recipe searched-range example-default",
     "domain": "text vision diffusion speech multimodal timeseries tabular",
     "verified": "reported literal context",
@@ -266,3 +266,24 @@ def test_a_range_needs_both_its_ends(checker: ModuleType) -> None:
     row = {"peak_lr": "", "lr_low": "1e-05", "lr_high": "3e-05", "batch_size": "", "note": ""}
     assert checker.find_rates(row, "lr in 1e-5, 2e-5, 3e-5") == 1
     assert checker.find_rates(row, "lr in 1e-5, 2e-5") is None
+
+
+def test_each_adafactor_row_says_its_scale_as_its_source_sets_it(recipes: list[Row]) -> None:
+    """Relative by the optimizer's default, or absolute where the source switches scaling off."""
+    found: dict[tuple[str, bool], set[str]] = {}
+    for row in recipes:
+        if row["optimizer"].startswith("adafactor"):
+            key = (row["source_repo"], row["method"] == "prompt")
+            found.setdefault(key, set()).add(row["optimizer"])
+    relative, absolute = {"adafactor-relative"}, {"adafactor"}
+    assert found == {
+        ("google-research/text-to-text-transfer-transformer", False): relative,
+        ("google-research/pegasus", False): relative,
+        ("google-research/prompt-tuning", False): relative,  # IA3: T5X's default
+        ("google-research/prompt-tuning", True): absolute,  # multiply_by_parameter_scale = False
+        ("r-three/t-few", False): relative,  # scale_parameter is True by default
+        ("r-three/t-few", True): absolute,  # prompts set it to false
+        ("xlang-ai/UnifiedSKG", False): absolute,  # the Hugging Face trainer
+        ("ise-uiuc/magicoder", False): absolute,
+        ("BOULATARM/projet16-adaptive-gradient-methods-nlp", False): absolute,
+    }

@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     facts.add_argument("--model", metavar="NAME")
     facts.add_argument("--task", metavar="TASK")
     facts.add_argument("--method", metavar="NAME", help="full, lora, qlora, ...")
-    facts.add_argument("--optimizer", metavar="NAME", help="adamw, sgd, adafactor, lion, ...")
+    facts.add_argument(
+        "--optimizer", metavar="NAME", help="adamw, sgd, adafactor, adafactor-relative, ..."
+    )
     facts.add_argument("--architecture", metavar="KIND", help="encoder, decoder, vit, cnn, ...")
     facts.add_argument("--distance", choices=("near", "medium", "far"))
     for name in ("train-examples", "batch-size", "steps", "lora-rank", "eval-examples"):

@@ -52,8 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--method", default="full", metavar="NAME",
                      help="full (default), lora, qlora, adapter, prompt, ...")  # fmt: skip
     how.add_argument("--lora-rank", type=int, metavar="R")
-    how.add_argument("--optimizer", default="adamw", metavar="NAME",
-                     help="adamw (default), sgd, adafactor, lion, ...")  # fmt: skip
+    how.add_argument("--optimizer", default="adamw", metavar="NAME", help="adamw (default), sgd,"
+                     " lion, adafactor (absolute rate, as in transformers' Trainer),"
+                     " adafactor-relative (scale_parameter=True), ...")  # fmt: skip
     how.add_argument("--data", metavar="PATH", help="a .csv, .tsv, .jsonl or .parquet file, to"
                      " count its examples")  # fmt: skip
     how.add_argument("--train-examples", type=int, metavar="N")

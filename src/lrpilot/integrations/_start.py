@@ -61,6 +61,17 @@ def _look_at(model: Any, optimizer: Any, facts: RunFacts, steps: int) -> RunFact
     if facts.steps is None:
         found["steps"] = steps
     if facts.optimizer == "adamw":
-        name = type(optimizer).__name__.lower()
-        found["optimizer"] = next((v for k, v in _OPTIMIZERS.items() if k in name), "adamw")
+        found["optimizer"] = _optimizer(optimizer)
     return replace(seen, **found)
+
+
+def _optimizer(optimizer: Any) -> str:
+    """The optimizer's name in the table of recipes."""
+    kind = type(optimizer)
+    name = kind.__name__.lower()
+    found = next((v for k, v in _OPTIMIZERS.items() if k in name), "adamw")
+    if found != "adafactor":
+        return found
+    torchs = kind.__module__.startswith("torch.optim")  # it has no flag: always relative
+    flags = [group.get("scale_parameter", torchs) for group in optimizer.param_groups]
+    return "adafactor-relative" if any(flags) else "adafactor"

@@ -54,6 +54,7 @@ def short_run(case: Case, *, slope: float, sd: float) -> Shift | None:
     """
     amount = shortness(case)
     swept = case.optimizer_scale in (None, "adam") and case.method_group in (None, "weights", "few")
+    swept = swept and case.optimizer != "adafactor"
     if not amount or not swept:
         return None
     text = (

@@ -63,16 +63,20 @@ def make_plan(
 
 
 def _scale(case: Case) -> list[Reason]:
-    """Adafactor's rate means two things, and recipes do not say which."""
-    if case.optimizer != "adafactor":
-        return []
-    text = (
-        "Adafactor's rate is relative to each tensor's size with scale_parameter=True (T5's own"
-        ' code, which takes 0.001) and absolute without, as Trainer\'s optim="adafactor" sets it;'
-        " recipes of both kinds are behind this number, so with scale_parameter=True start at the"
-        " band's upper end or at 0.001"
-    )
-    return [Reason(rule="adafactor-scale", text=text)]
+    """Which of its two meanings Adafactor's rate has here, and how to ask for the other."""
+    text = {
+        "adafactor": (
+            "Adafactor's rate is taken as absolute, like Adam's (scale_parameter=False: so does"
+            ' Trainer\'s optim="adafactor"); with scale_parameter=True, or torch.optim.Adafactor,'
+            " ask for optimizer adafactor-relative"
+        ),
+        "adafactor-relative": (
+            "the rate is relative to the root mean square of each tensor (scale_parameter=True,"
+            " relative_step=False; T5's own code, torch.optim.Adafactor); for Trainer's"
+            ' optim="adafactor" ask for optimizer adafactor'
+        ),
+    }.get(case.optimizer or "")
+    return [Reason(rule="adafactor-scale", text=text)] if text else []
 
 
 def warmup_share(recipe: Recipe) -> float | None:

@@ -26,7 +26,11 @@ METHOD_GROUPS = {
     "prompt": "prompt", "prefix": "prompt", "linear-probe": "head",
 }  # fmt: skip
 
-OPTIMIZERS = ("adamw", "sgd", "adafactor", "lamb", "lars", "lion", "rmsprop", "zo-sgd")
+# "adafactor" takes its rate as it is, as Adam does (scale_parameter=False: so does transformers'
+# Trainer); "adafactor-relative" multiplies it by the root mean square of each tensor
+OPTIMIZERS = (
+    "adamw", "sgd", "adafactor", "adafactor-relative", "lamb", "lars", "lion", "rmsprop", "zo-sgd",
+)  # fmt: skip
 _OPTIMIZER_NAMES = {
     "adam": "adamw", "adam-family": "adamw", "unstated": "adamw", "adamax": "adamw",
     "nadam": "adamw", "nadamw": "adamw", "radam": "adamw", "adamw8bit": "adamw",
@@ -34,12 +38,15 @@ _OPTIMIZER_NAMES = {
     "adamw-hf": "adamw", "adamw-8bit": "adamw", "adamw-bnb-8bit": "adamw", "adam8bit": "adamw",
     "paged-adamw-8bit": "adamw", "paged-adamw-32bit": "adamw", "adamw-apex-fused": "adamw",
     "momentum": "sgd", "nesterov": "sgd", "sgd-momentum": "sgd", "mezo": "zo-sgd",
+    "adafactor-absolute": "adafactor",
     "lion-8bit": "lion", "lion-32bit": "lion", "paged-lion-8bit": "lion", "lion8bit": "lion",
 }  # fmt: skip
 _SELF_TUNED = {"prodigy", "dadaptation", "dadaptadam", "dog", "ldog", "momo"}
 
 # Optimizers whose rates share a scale.
-OPTIMIZER_SCALES = {"sgd": "sgd", "lars": "sgd", "zo-sgd": "sgd", "adafactor": "adafactor"}
+OPTIMIZER_SCALES = {
+    "sgd": "sgd", "lars": "sgd", "zo-sgd": "sgd", "adafactor-relative": "adafactor-relative",
+}  # fmt: skip
 
 ARCHITECTURES = (
     "encoder", "decoder", "encoder-decoder", "vit", "cnn", "diffusion", "speech", "multimodal",

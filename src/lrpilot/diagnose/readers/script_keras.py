@@ -42,6 +42,12 @@ def _plan(script: Script, call: Call) -> tuple[int, Plan, tuple[str, ...]]:
     return call.node.lineno, plan, tuple(said)
 
 
+def _named(word: str) -> str | None:
+    """The optimizer's name; Keras' Adafactor always scales by each tensor's size."""
+    name = optimizer_name(word)
+    return "adafactor-relative" if name == "adafactor" else name
+
+
 def _optimizer(script: Script, call: Call) -> tuple[Plan, list[str]]:
     node = script.names.expression(call.argument("optimizer", 0))
     name = script.known(node) if node is not None else "rmsprop"  # compile()'s own default
@@ -50,14 +56,14 @@ def _optimizer(script: Script, call: Call) -> tuple[Plan, list[str]]:
         said = (
             [f"learning_rate is not set, so Keras' default for {name}: {rate:g}."] if rate else []
         )
-        return make_plan({"optimizer": optimizer_name(name), "planned_lr": rate}), said
+        return make_plan({"optimizer": _named(name), "planned_lr": rate}), said
     if not isinstance(node, ast.Call):
         return Plan(), [not_constant("optimizer", node)] if node is not None else []
     made = Call(
         script.names.dotted(node.func), node, {k.arg: k.value for k in node.keywords if k.arg}
     )
     given = made.argument("learning_rate", 0) or made.argument("lr")
-    values: dict[str, Any] = {"optimizer": optimizer_name(made.last)}
+    values: dict[str, Any] = {"optimizer": _named(made.last)}
     said = []
     if given is None:
         values["planned_lr"] = rate = _RATES.get(made.last.lower())

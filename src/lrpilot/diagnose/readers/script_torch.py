@@ -82,12 +82,22 @@ def optimizer_plan(script: Script, call: Call) -> tuple[Plan, tuple[str, ...]]:
     decay = call.argument("weight_decay")
     values: dict[str, Any] = {
         "planned_lr": bodies[0] if bodies else rate,
-        "optimizer": optimizer_name(call.last),
+        "optimizer": _optimizer(script, call),
         "weight_decay": number(script.known(decay)) if decay is not None else None,
         "groups": groups or None,
         "head_lr": heads[0] if heads and bodies else None,
     }
     return make_plan(values), tuple(said)
+
+
+def _optimizer(script: Script, call: Call) -> str | None:
+    """The optimizer's name; the classes of Adafactor scale by each tensor's size unless told not
+    to."""
+    name = optimizer_name(call.last)
+    scaled = call.argument("scale_parameter")
+    if name == "adafactor" and (scaled is None or script.known(scaled) is True):
+        return "adafactor-relative"
+    return name
 
 
 def _groups(script: Script, call: Call, rate: float | None) -> tuple[Group, ...]:

@@ -24,7 +24,7 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     usual = median(norm.values)
     if share < _SHARE:
         return None
-    adam = optimizer(run) in (None, "adamw", "lion", "adafactor")
+    adam = optimizer(run) in (None, "adamw", "lion", "adafactor", "adafactor-relative")
     far = usual > _FAR * most
     return Seen(
         summary=f"gradients are clipped at {share:.0%} of the logged steps: their norm is usually"

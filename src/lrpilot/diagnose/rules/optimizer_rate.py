@@ -13,10 +13,13 @@ _WORLDS = {
     "adamw": (1e-9, 5e-2, "1e-5 to 1e-3"),  # assumed: each step moves a weight by about the rate
     "sgd": (1e-4, 1e3, "1e-3 to 1e-1"),  # measured: the recipes in recommend/data
     "lion": (1e-10, 1e-2, "1e-6 to 1e-4"),  # paper: 3 to 10 times lower than AdamW
-    "adafactor": (1e-7, 5e-2, "1e-4 to 1e-3"),  # paper: 1e-3 constant for T5
+    "adafactor": (1e-7, 5e-2, "1e-5 to 1e-3"),  # assumed: absolute, as Adam's
+    "adafactor-relative": (1e-7, 5e-2, "1e-4 to 1e-3"),  # paper: 1e-3 constant for T5
 }
 _LARGE_ADAM = 3e-3  # assumed: for a known pretrained model
-_TYPICAL = {"adamw": 2e-5, "sgd": 1e-2, "lion": 5e-6, "adafactor": 1e-3}
+# assumed: the middle of what recipes take
+_TYPICAL = {"adamw": 2e-5, "sgd": 1e-2, "lion": 5e-6, "adafactor": 5e-5,
+            "adafactor-relative": 1e-3}  # fmt: skip
 
 
 def _look(run: History, alpha: float) -> Seen | str | None:

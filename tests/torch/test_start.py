@@ -1,0 +1,36 @@
+"""What is read off a live optimizer before a run starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from lrpilot.facts import RunFacts
+from lrpilot.integrations._start import starting_point
+
+
+class Adafactor(torch.optim.SGD):
+    """Stands for transformers' and timm's, which say in their groups how they scale."""
+
+    def __init__(self, params: Any, **scale: bool) -> None:
+        super().__init__([{"params": list(params), **scale}], lr=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (torch.optim.AdamW, "adamw"),
+        (lambda p: torch.optim.SGD(p, lr=0.1), "sgd"),
+        (torch.optim.Adafactor, "adafactor-relative"),  # torch's always scales by the tensor's size
+        (lambda p: Adafactor(p, scale_parameter=True), "adafactor-relative"),
+        (lambda p: Adafactor(p, scale_parameter=False), "adafactor"),
+        (Adafactor, "adafactor"),
+    ],
+)
+def test_the_optimizer_and_its_scale_are_read_off(make: Any, name: str) -> None:
+    model = torch.nn.Linear(2, 2)
+    facts = RunFacts(model="t5-base")
+    seen, _ = starting_point(model, make(model.parameters()), facts=facts, start_lr=1e-3, steps=10)
+    assert seen.optimizer == name
