@@ -32,8 +32,8 @@ def _look(run: History, alpha: float) -> Seen | str | None:
     found = band(run)
     if name in ("adamw", "lion") and found is not None and found.basis in ("model", "family"):
         high = max(_LARGE_ADAM / (3.0 if name == "lion" else 1.0), found.high)
-    if low < used < high:
-        return None
+    if low < used < high or (found is not None and found.low <= used <= found.high):
+        return None  # an optimizer's own, or what recipes like this one take (prompt tuning's .3)
     side = "low" if used <= low else "high"
     return Seen(
         summary=f"{name} at {used:g} is far too {side}: its rates are {usual}",
@@ -65,7 +65,8 @@ RULE = BasicRule(
     severity="error",
     needs="the rate and the optimizer",
     threshold="AdamW from 0.05 on (3e-3 for a known pretrained model), SGD up to 1e-4, Lion from"
-    " 0.01, Adafactor from 0.05 (assumed, around the ranges of published recipes)",
+    " 0.01, Adafactor from 0.05 (assumed, around the ranges of published recipes), unless inside"
+    " the recommended band",
     remedy="take a rate of this optimizer's own scale: SGD hundreds of times AdamW's, Lion a third"
     " to a tenth of it",
     source="lrpilot's table of recipes (docs/recommend.md); Chen et al. 2023, arXiv 2302.06675"
