@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--max-length", type=int, default=128, metavar="N", help="tokens a text")
     how.add_argument("--image-size", type=int, metavar="N", help="pixels a side")
     how.add_argument("--evaluations", type=int, default=14, metavar="N",
-                     help="validations to plan (default 16)")  # fmt: skip
+                     help="validations to spend at most (default 14)")  # fmt: skip
     how.add_argument("--baseline", type=float, metavar="LR", help="also train with this constant"
                      " peak and linear decay, to compare (a demo does: 1e-5)")  # fmt: skip
     how.add_argument("--no-baseline", action="store_true", help="a demo without its baseline")
