@@ -300,6 +300,34 @@ def test_a_loss_that_is_not_finite_goes_back_and_halves() -> None:
     assert early.steps("rollback", "divergence") == [5]
 
 
+def test_a_lower_branch_whose_validation_is_not_finite_goes_back_to_the_fork() -> None:
+    world = World(limit=2e-3, extra=lambda step: math.nan if step == 56 else 0.0)
+    state = world.run()
+    assert world.steps("rollback", "divergence") == [56]
+    assert state.level == pytest.approx(0.5)
+    assert math.isfinite(world.kept)
+
+
+def test_a_score_that_rises_is_better_after_the_warm_up() -> None:
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS, steps_per_epoch=1))
+    for step, score in ((0, 0.5), (20, 0.6)):
+        seen = Evaluation.of(OFFSETS + score, mode="max")
+        decision, state = pilot.update(state, Observation(step=step, validation=seen))
+    assert decision.keep
+    assert state.best_step == 20
+
+
+def test_a_long_warm_up_carries_a_bounded_number_of_losses() -> None:
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=50_000))
+    for step in range(1, 4_001):
+        _, state = pilot.update(state, Observation(step=step, train_loss=float(step)))
+    assert 50 <= len(state.losses) <= 200
+    assert state.losses[0] < 100
+    assert state.losses[-1] > 3_900
+
+
 def test_a_first_validation_that_is_not_finite_stops() -> None:
     pilot = TrialController()
     state = pilot.init(BAND, Budget(steps=STEPS))

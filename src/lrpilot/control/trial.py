@@ -28,6 +28,8 @@ from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation, compare
 
+_DIVERGED = Change(math.inf, math.nan)  # worse than anything, by nothing that could be tested
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialController:
@@ -37,6 +39,7 @@ class TrialController:
         warmup_frac: Share of the budget in which the rate rises.
         harm, margin: The warm-up failed if validation is worse by this share, at this one-sided
             p-value.
+        most_losses: About so many training losses of the warm-up are kept for that, evenly spread.
         restart_factor: Level of a new warm-up, as a share of one that failed.
         wait_frac: Share of the budget before the first trial, after a recommendation.
         again_frac: Share of the budget before another trial, after one that was not clear.
@@ -57,6 +60,7 @@ class TrialController:
 
     warmup_frac: float = 0.1  # assumed: the usual share
     harm: float = 0.1  # assumed
+    most_losses: int = 100  # assumed: more tell no more, and are carried along at every step
     margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
     restart_factor: float = 1 / 8  # assumed: a band's half-width
     wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
@@ -98,7 +102,8 @@ class TrialController:
             if state.phase == "higher":
                 return self._go_back(replace(state, higher=None), "the training loss is not finite")
             return self._roll_back(state, "divergence", "the training loss is not finite", {})
-        if loss is not None and state.phase == "warmup":
+        apart = max(1, self._warm_steps(state.budget) // self.most_losses)
+        if loss is not None and state.phase == "warmup" and not state.step % apart:
             state = replace(state, losses=(*state.losses, loss))
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
@@ -144,7 +149,7 @@ class TrialController:
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             return self._roll_back(state, "too-high", reason, figures)
-        better = new.mean < first.mean
+        better = change(new, first).difference < 0.0
         state = self._mark(state, new) if better else state
         wait = state.step
         if state.founded:
@@ -193,22 +198,20 @@ class TrialController:
     def _judge(
         self, state: TrialState, new: Evaluation, before: Evaluation
     ) -> tuple[Decision, TrialState]:
-        higher = state.higher
+        if not new.finite:
+            return self._roll_back(state, "divergence", "validation is not finite", {})
         state = self._mark(state, new)
         since = change(new, before)
         if self._worse(since, before):
             state = replace(state, level=state.level * self.cut_factor)
             reason = f"worse than before the trial by {since.sentence()}; the rate is cut"
             return self._rest(state, "cut", "stale", reason, {}, keep=True)
-        if higher is None or not higher.finite:
-            reason = f"{state.factor:g} times the rate diverges: the rate stays"
-            if state.factor > self.factor:
-                state = replace(state, factor=self.factor)
-                return self._fork(state, "hold", reason, {}, keep=True)
-            return self._rest(state, "hold", "stable", reason, {}, keep=True)
-        seen = change(higher, new)
-        figures = _figures(higher, new, seen)
-        told = f"{state.factor:g} times the rate changes validation by {seen.sentence()}"
+        higher, times = state.higher, f"{state.factor:g} times the rate"
+        seen, figures, told = _DIVERGED, {}, f"{times} diverges"
+        if higher is not None and higher.finite:
+            seen = change(higher, new)
+            figures = _figures(higher, new, seen)
+            told = f"{times} changes validation by {seen.sentence()}"
         least, doubt = self.agreement, self.doubt
         if not state.founded:
             least, doubt = self.first_agreement, self.first_doubt
