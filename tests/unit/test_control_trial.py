@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from lrpilot.control import (
 )
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation
+from lrpilot.tune.settings import Settings
 
 STEPS = 200
 OFFSETS = np.random.default_rng(0).normal(0.0, 0.5, 48)  # easy and hard examples
@@ -375,5 +376,6 @@ def test_a_run_resumes_to_the_same_numbers(step: int, settings: dict[str, Any]) 
     assert [d for _, d in resumed.said] == [d for _, d in straight.said]
 
 
-def test_it_is_the_default_and_chosen_by_name() -> None:
-    assert isinstance(controller("trial"), TrialController)
+def test_it_is_what_tune_takes_unless_told_otherwise() -> None:
+    policy = next(f.default for f in fields(Settings) if f.name == "policy")
+    assert isinstance(controller(policy), TrialController)
