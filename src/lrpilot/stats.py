@@ -64,10 +64,9 @@ def chi_square_tail(x: float, degrees: float) -> float:
     Source:
         Abramowitz and Stegun 26.4.19, 6.5.29 (series) and 6.5.31 (continued fraction).
     """
-    x, degrees = float(x), float(degrees)
-    if math.isnan(x) or x <= 0.0 or math.isinf(x):
-        return math.nan if math.isnan(x) else float(x <= 0.0)
-    a, z = 0.5 * degrees, 0.5 * x
+    a, z = 0.5 * float(degrees), 0.5 * float(x)  # half of the least number is zero
+    if math.isnan(z) or z <= 0.0 or math.isinf(z):
+        return math.nan if math.isnan(z) else float(z <= 0.0)
     front = math.exp(a * math.log(z) - z - math.lgamma(a))
     if z >= a + 1.0:
         return front * _fraction(

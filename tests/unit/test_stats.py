@@ -46,6 +46,7 @@ def test_the_ends() -> None:
     assert math.isnan(student_tail(math.nan, 3))
     assert (chi_square_tail(-1.0, 3), chi_square_tail(0.0, 3)) == (1.0, 1.0)
     assert chi_square_tail(math.inf, 3) == 0.0
+    assert chi_square_tail(5e-324, 1) == 1.0  # half of it is zero
     assert math.isnan(chi_square_tail(math.nan, 3))
 
 
