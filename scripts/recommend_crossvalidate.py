@@ -27,7 +27,7 @@ from lrpilot.recommend import corrections
 from lrpilot.recommend.blend import Blend
 from lrpilot.recommend.calibration import COVERAGE, LEVELS
 from lrpilot.recommend.cases import recipe_case
-from lrpilot.recommend.fitting import Study, nested, short_run_slope
+from lrpilot.recommend.fitting import Study, fit_short_runs, nested
 from lrpilot.recommend.table import DEFAULT_TABLE, Recipe, load_recipes
 
 DOC = Path(__file__).parents[1] / "docs" / "recommend.md"
@@ -81,18 +81,17 @@ def hold_out(
     """Each group predicted from the others alone."""
     count = len(recipes)
     out = Outcome(*(np.full(count, np.nan) for _ in range(3)), np.full(count, "", dtype="U8"), {})
-    slopes: dict[int, tuple[float, float]] = {}
+    fitted: dict[int, corrections.ShortRuns] = {}
     for done, found in enumerate(nested(study, groups, families, sources, folds=folds), 1):
-        if id(found.fit) not in slopes:  # one for each fit
+        if id(found.fit) not in fitted:  # one for each fit
             rows = found.fitted
             blend = Blend([study.cases[i] for i in rows], study.log_rates[rows], found.fit)
-            slopes = {id(found.fit): short_run_slope(blend, [recipes[i] for i in rows])}
-        slope, slope_sd = slopes[id(found.fit)]
+            fitted = {id(found.fit): fit_short_runs(blend, [recipes[i] for i in rows])}
         answers = found.answers
         for k, i in enumerate(answers.index):
             case = study.cases[i]
             shifts = [
-                corrections.short_run(case, slope=slope, sd=slope_sd),
+                corrections.short_run(case, fitted[id(found.fit)]),
                 corrections.lora_rank(recipes[i].lora_rank, case.method),
             ]
             known = [shift for shift in shifts if shift]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from lrpilot.recommend.blend import Blend
 from lrpilot.recommend.cases import recipe_case
 from lrpilot.recommend.estimate import FITTED
-from lrpilot.recommend.fitting import Study, short_run_gaps, short_run_slope
+from lrpilot.recommend.fitting import Study, fit_short_runs, short_run_gaps
 from lrpilot.recommend.kernel import PARTS
 from lrpilot.recommend.table import DEFAULT_TABLE, load_recipes
 
@@ -43,9 +44,9 @@ def main() -> None:
     sources = np.array([recipe.source for recipe in recipes])
     scales = study.calibrate(everything, families, sources, fit)
     blend = Blend(cases, rates, fit)
-    slope, sd = short_run_slope(blend, recipes)
-    for sweep, gap, short in short_run_gaps(blend, recipes):
-        print(f"{sweep.label}: {sweep.best_log_rate:.2f}, {gap:+.2f} above; short {short:.2f}")
+    for sweep, gap in short_run_gaps(blend, recipes):
+        print(f"{sweep.label}: {sweep.best_log_rate:.2f}, {gap:+.2f} above")
+    short_runs = fit_short_runs(blend, recipes)
     names = [part.name for part in PARTS] + ["noise"]
     stored = {
         "made_by": "scripts/recommend_fit.py",
@@ -53,7 +54,7 @@ def main() -> None:
         "variances": {n: round(float(v), 5) for n, v in zip(names, variances, strict=True) if v},
         "likeness": {name: round(value, 3) for name, value in fit.likeness.items()},
         "scales": {level: round(scale, 3) for level, scale in scales.items()},
-        "short_run": {"slope": round(slope, 3), "sd": round(sd, 3)},
+        "short_run": {name: round(value, 3) for name, value in asdict(short_runs).items()},
     }
     args.output.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(stored, indent=1))

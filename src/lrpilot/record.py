@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from lrpilot.errors import RecordError
 
 VERSION = 1
+STRETCH = "stretch"  # cause of a validation of weights that no step led to
 KINDS = ("run", "step", "evaluation", "decision", "finding", "resume", "end", "score")
 Event = dict[str, Any]
 

@@ -42,6 +42,8 @@ class World:
         extra: Added to a validation, by step (overfitting, or batch norm's lag, say).
         unequal: Standard deviation over examples of how far a step helps, in units of its help.
         broken: Steps whose training loss is not a number.
+        line: Added to the loss where the change of the weights since the start is so many times
+            what training left.
     """
 
     limit: float
@@ -50,9 +52,13 @@ class World:
     extra: Callable[[int], float] = lambda step: 0.0
     unequal: float = 0.1
     broken: tuple[int, ...] = ()
+    line: Callable[[float], float] = lambda times: abs(times - 1.0)
     pilot: TrialController = field(default_factory=TrialController)
     loss: float = 2.0
     kept: float = 2.0
+    times: float = 1.0
+    kept_times: float = 1.0
+    origin: int | None = None
     lrs: list[float] = field(default_factory=list)
     said: list[tuple[int, Decision]] = field(default_factory=list)
     validated: list[int] = field(default_factory=list)
@@ -77,16 +83,22 @@ class World:
 
     def _validate(self, step: int) -> None:
         self.validated.append(step)
-        values = 2.0 + (self.loss - 2.0) * self.shares + self.extra(step) + OFFSETS
-        self._see(Observation(step=step, validation=Evaluation.of(values)))
+        loss = self.loss + self.line(self.times) - self.line(1.0)
+        values = 2.0 + (loss - 2.0) * self.shares + self.extra(step) + OFFSETS
+        if self._see(Observation(step=step, validation=Evaluation.of(values))).evaluate:
+            self._validate(step)
 
     def _see(self, observation: Observation) -> Decision:
         decision, self.state = self.pilot.update(self.state, observation)
         self.scale = decision.lr_scale
-        if decision.keep:
-            self.kept = self.loss
         if decision.action == "rollback":
-            self.loss = self.kept
+            self.loss, self.times = self.kept, self.kept_times
+        if decision.keep:
+            self.kept, self.kept_times = self.loss, self.times
+        if decision.origin:
+            self.origin = observation.step
+        if decision.stretch is not None:
+            self.times = self.kept_times * decision.stretch
         if decision.reason:
             self.said.append((observation.step, decision))
         return decision
@@ -287,7 +299,7 @@ def test_a_trial_that_ends_worse_than_before_it_cuts_the_rate() -> None:
 def test_the_best_state_is_kept_where_the_last_is_truly_worse() -> None:
     world = World(limit=2e-3, extra=lambda step: 3.0 if step == STEPS else 0.0)
     world.run()
-    assert world.said[-1][1].rule == "keep-best"
+    assert world.steps("rollback", "keep-best") == [STEPS]
     assert world.loss == world.kept
 
 
@@ -341,6 +353,53 @@ def test_roll_backs_come_to_an_end() -> None:
     world.run()
     assert world.state.rollbacks == TrialController().max_rollbacks
     assert world.said[-1][1].action in ("stop", "hold")
+
+
+# -- the stretch --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("best", [0.6, 0.8, 1.0, 1.25, 1.5])
+def test_the_weights_are_stretched_to_where_validation_is_best(best: float) -> None:
+    world = World(limit=2e-3, line=lambda times: 3 * (times - best) ** 2)
+    state = world.run()
+    reached = world.times
+    assert world.origin == 0
+    assert state.stretch == pytest.approx(reached)
+    assert abs(math.log(reached / best)) < 0.6 * math.log(1.2)
+    assert reached == pytest.approx(world.kept_times)  # what was kept is what is left
+
+
+def test_a_gain_that_may_be_noise_stretches_nothing() -> None:
+    """Longer is better by a tenth of its standard error over examples."""
+    noise = np.random.default_rng(3).normal(0.0, 1.0, OFFSETS.size)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    said: list[Decision] = []
+    for step, values in (
+        (0, OFFSETS + 2),
+        (STEPS, OFFSETS + 1),
+        (STEPS, OFFSETS + 1 + 0.1 * (noise - 0.1 / math.sqrt(OFFSETS.size))),
+        (STEPS, OFFSETS + 1 + 0.1 * (noise + 0.1 / math.sqrt(OFFSETS.size))),
+    ):
+        seen = Observation(step=step, validation=Evaluation.of(values))
+        decision, state = pilot.update(state, seen)
+        said.append(decision)
+    assert [d.stretch for d in said] == [None, pytest.approx(1.2), pytest.approx(1 / 1.2), 1.0]
+    assert [d.keep for d in said] == [True, True, False, False]
+    assert [d.evaluate for d in said] == [False, True, True, False]
+
+
+def test_without_a_validation_to_spare_nothing_is_stretched() -> None:
+    world = World(limit=2e-3, budget=Budget(steps=STEPS, evaluations=2, steps_per_epoch=1))
+    world.run()
+    assert (world.times, len(world.validated)) == (1.0, 3)
+
+
+def test_a_stretch_that_is_not_finite_is_left() -> None:
+    world = World(limit=2e-3, line=lambda times: math.nan if times > 1.1 else 2 - times)
+    world.run()
+    assert world.times == 1.0
 
 
 # -- budgets, and going on ----------------------------------------------------------------------

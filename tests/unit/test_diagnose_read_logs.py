@@ -241,7 +241,7 @@ def test_our_own_record(tmp_path: Path) -> None:
     assert run.plan.eval_examples == 7
 
 
-def test_findings_in_our_own_record_change_nothing_that_is_read(tmp_path: Path) -> None:
+def test_findings_and_stretched_weights_change_nothing_that_is_read(tmp_path: Path) -> None:
     plain, told = record(tmp_path / "plain"), record(tmp_path / "told")
     advice = Advice(lr=1e-5, low=1e-6, high=1e-4, because="so")
     seen = Finding(rule="lr-too-high", severity="error", summary="up", first_step=3, advice=advice)
@@ -250,6 +250,8 @@ def test_findings_in_our_own_record_change_nothing_that_is_read(tmp_path: Path) 
     writer = RecordWriter(told / "run.jsonl")
     writer.write("finding", step=3, **as_event(seen))
     writer.write("finding", step=15, **as_event(seen))
+    stretched = {"mean": 9.0, "standard_error": 0.1, "n": 7, "values": [], "cause": "stretch"}
+    writer.write("evaluation", step=20, **stretched)
     writer.close()
     with (told / "run.jsonl").open("a") as file:
         file.writelines(rest)

@@ -12,7 +12,7 @@ from lrpilot.record import RunRecord
 from lrpilot.report.data import report_data
 from lrpilot.report.formats import duration, listed, number, rate, shown, with_error
 from lrpilot.report.series import Series, finite, smooth, thin
-from lrpilot.report.values import Stretch
+from lrpilot.report.values import Span
 from lrpilot.report.words import caveats, chart_summary, headline, verdict
 
 RECOMMENDATION = Recommendation(
@@ -131,7 +131,14 @@ def test_the_summary_of_the_chart_counts_findings_only_where_there_are_any():
 def test_rollbacks_undo_each_step_once_and_the_last_return_undoes_none():
     data = report_data(record(*WHOLE))
     # the first goes back to step 2; the second does too, but steps 3 and 4 were undone already
-    assert data.undone == (Stretch(start=2, end=4), Stretch(start=4, end=6))
+    assert data.undone == (Span(start=2, end=4), Span(start=4, end=6))
+
+
+def test_a_validation_of_stretched_weights_is_none_of_a_step():
+    name, at, fields = evaluation(8, 0.1)
+    story = (*WHOLE[:16], (name, at, {**fields, "cause": "stretch"}))
+    plain, data = report_data(record(*WHOLE[:16])), report_data(record(*story))
+    assert (data.validations, data.best) == (plain.validations, plain.best)
 
 
 def test_a_trial_is_no_roll_back_and_its_rate_is_not_the_highest():
@@ -140,7 +147,7 @@ def test_a_trial_is_no_roll_back_and_its_rate_is_not_the_highest():
     rates = {1: 1e-4, 2: 1e-4, 3: 1e-4, 4: 3e-4, 5: 1.1e-4, 6: 5e-5}
     events = [step(n, lr=lr) for n, lr in rates.items()]
     data = report_data(record(*events[:4], back, *events[4:]))
-    assert data.undone == (Stretch(start=3, end=4),)
+    assert data.undone == (Span(start=3, end=4),)
     assert (data.lr_peak, data.lr_peak_step) == (1.1e-4, 5)
     assert (data.count("trial"), data.count("rollback")) == (1, 0)
     assert "One trial of a higher rate at step 4 (one step undone)." in verdict(data)

@@ -11,6 +11,9 @@
 - *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
   worse goes back to the best state, too.
 - At the end the annealed state is kept, unless an earlier one is truly better.
+- *Stretch*: the kept weights are moved along the line from where training began, further or
+  back, as long as validation gains: a rate that was too low stopped short, one that was too high
+  went too far.
 
 A published recommendation is given some time before its first trial; a number that only the user
 vouches for is not.
@@ -56,6 +59,16 @@ class TrialController:
         cut_factor: Level after a validation that is no better, as a share of the one before.
         keep_level: Level of the test by which an earlier state is kept at the end.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
+        stretch_factor: The change of the weights since the start is multiplied or divided by this
+            at a time.
+        further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
+            is better at this one-sided p-value.
+        most_stretches: Validations for that, at most.
+
+    Source:
+        The line through the pretrained and the fine-tuned weights: Wortsman et al., "Robust
+        fine-tuning of zero-shot models", CVPR 2022; a step along it that validation chooses:
+        Ilharco et al., "Editing models with task arithmetic", ICLR 2023.
     """
 
     warmup_frac: float = 0.1  # assumed: the usual share
@@ -80,6 +93,10 @@ class TrialController:
     cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
     max_rollbacks: int = 8  # assumed
+    stretch_factor: float = 1.2  # measured: docs/log.md
+    further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
+    back_doubt: float = 0.5  # measured: docs/log.md, any better mean
+    most_stretches: int = 6  # assumed
     name: str = "trial"
 
     def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
@@ -124,8 +141,11 @@ class TrialController:
                 return self._say(state, "stop", "divergence", reason)
             state = replace(state, first=new, best=new)
             reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
-            return self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+            said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
+            return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)
+        if state.phase == "stretch":
+            return self._stretched(state, new, best)
         if state.step >= state.budget.steps:
             return self._last(state, new, best)
         if state.phase == "warmup":
@@ -270,9 +290,40 @@ class TrialController:
         if result.verdict == "worse" or not new.finite:
             reason = f"the budget is spent; step {state.best_step} validated better"
             reason = f"{reason} ({result.sentence()}), so its state is what is kept"
-            return self._say(state, "rollback", "keep-best", reason, figures)
-        reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
-        return self._say(state, "hold", "end", reason, figures, keep=True)
+            said, state = self._say(state, "rollback", "keep-best", reason, figures)
+        else:
+            state = self._mark(state, new)
+            reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
+            said, state = self._say(state, "hold", "end", reason, figures, keep=True)
+        if new.n < 2 or not self._may_stretch(state):
+            return said, state
+        state = replace(state, phase="stretch", tried=self.stretch_factor)
+        return replace(said, stretch=state.tried, evaluate=True), state
+
+    def _stretched(
+        self, state: TrialState, new: Evaluation, best: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        """Go on in this direction while validation gains; the other one if it never did."""
+        state = replace(state, stretches=state.stretches + 1)
+        seen = change(new, best)
+        figures, factor = _figures(new, best, seen), state.stretch * state.tried
+        told = f"{factor:.3g} times the change since the start: {seen.sentence()}"
+        doubt = self.further_doubt if state.tried > 1.0 else self.back_doubt
+        better = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
+        if better:
+            state = replace(self._mark(state, new), stretch=factor)
+        elif state.stretches == 1:
+            state = replace(state, tried=1 / state.tried)
+        if self._may_stretch(state) and (better or state.stretches == 1):
+            said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
+            return replace(said, stretch=state.tried, evaluate=True), state
+        told = f"{told}; {state.stretch:.3g} times it is what is kept"
+        said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
+        return replace(said, stretch=1.0), state
+
+    def _may_stretch(self, state: TrialState) -> bool:
+        spare = state.budget.evaluations - state.validations
+        return spare > 0 and state.stretches < self.most_stretches
 
     def _roll_back(
         self, state: TrialState, rule: str, reason: str, figures: dict[str, float]

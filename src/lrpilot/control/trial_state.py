@@ -9,7 +9,7 @@ from lrpilot.control.types import Budget
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
-Phase = Literal["warmup", "hold", "higher", "same", "rest"]
+Phase = Literal["warmup", "hold", "higher", "same", "rest", "stretch"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -21,7 +21,7 @@ class TrialState:
         founded: Whether it began at a recommendation, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
         phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
-            trial; "rest".
+            trial; "rest"; "stretch", after the last step.
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
@@ -35,6 +35,10 @@ class TrialState:
         doubted: Whether a trial at this level was not clear.
         losses: Training losses of the warm-up.
         rollbacks: Roll-backs so far, without those that belong to a trial.
+        stretch: The change of the kept weights since the start, as a multiple of what training
+            left.
+        tried: The multiple of that which is being validated.
+        stretches: Validations of stretched weights so far.
     """
 
     budget: Budget
@@ -54,6 +58,9 @@ class TrialState:
     doubted: bool = False
     losses: tuple[float, ...] = ()
     rollbacks: int = 0
+    stretch: float = 1.0
+    tried: float = 1.0
+    stretches: int = 0
 
     def dump(self) -> dict[str, Any]:
         """The state as JSON types."""

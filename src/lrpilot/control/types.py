@@ -79,6 +79,9 @@ class Decision:
         figures: The numbers that it rests on.
         keep: Whether this point is the best so far: keep its state, roll-backs return to it.
         evaluate: Whether a validation is wanted now.
+        origin: Whether the state kept now is what `stretch` measures from.
+        stretch: Where to put the weights between the origin (0) and the kept state (1), or beyond
+            it; None leaves them. Comes after `keep` and before the validation.
     """
 
     action: Action
@@ -88,6 +91,8 @@ class Decision:
     figures: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     keep: bool = False
     evaluate: bool = False
+    origin: bool = False
+    stretch: float | None = None
 
 
 class _Level(Protocol):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from lrpilot.errors import InputError, RecordError
 
 Tree = Any
+HELD = ("kept", "origin")  # what a session holds besides the present state
 
 
 def save_tree(tree: Tree, folder: Path, name: str) -> None:
@@ -46,6 +47,15 @@ def load_tree(folder: Path, name: str) -> Tree:
         return _unpack(plain, tensors)
     except (OSError, SafetensorError, json.JSONDecodeError, KeyError) as error:
         raise RecordError(f"the checkpoint {folder} cannot be read ({error})") from error
+
+
+def load_held(folder: Path) -> dict[str, Tree]:
+    """The states that a session held, by name; those that are not there are left out.
+
+    Raises:
+        RecordError: A file is damaged.
+    """
+    return {name: load_tree(folder, name) for name in HELD if (folder / f"{name}.json").exists()}
 
 
 def write_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -1,4 +1,4 @@
-"""What a framework must be able to do for the session: five things."""
+"""What a framework must be able to do for the session: six things."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ class Host(Protocol):
 
     def restore(self, snapshot: Any) -> None:
         """Put a snapshot back."""
+        ...
+
+    def stretch(self, origin: Any, snapshot: Any, factor: float) -> None:
+        """Set the weights, and nothing else, to `origin` + `factor` * (`snapshot` - `origin`).
+
+        A factor of 1 gives the snapshot's weights exactly.
+        """
         ...
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ from lrpilot.integrations._doctor import LiveDoctor, as_event
 from lrpilot.integrations._host import Host
 from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
-from lrpilot.record import VERSION, RecordWriter
+from lrpilot.record import STRETCH, VERSION, RecordWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,7 @@ class Session:
         self.state: Any = controller.init(recommendation, budget)
         self.step_count = 0
         self.kept: Any = None
+        self.origin: Any = None
         self.kept_step: int | None = None
         self.kept_value: float | None = None
         self.awaiting: str | None = None  # cause of a validation that the host owes
@@ -168,11 +169,12 @@ class Session:
             cause=cause,
             wall_s=self._wall_s(),
         )
-        if self.doctor is not None:
-            self.doctor.validation(self.step_count, evaluation)
+        doctor = None if cause == STRETCH else self.doctor  # no step led to those weights
+        if doctor is not None:
+            doctor.validation(self.step_count, evaluation)
         self._observe(Observation(step=self.step_count, validation=evaluation))
-        if self.doctor is not None:  # what was rolled back is settled, and no finding
-            self._tell(self.doctor.look)
+        if doctor is not None:  # what was rolled back is settled, and no finding
+            self._tell(doctor.look)
         self._show(None)
 
     def finish(self, status: str | None = None, cause: str = "") -> Outcome:
@@ -227,6 +229,11 @@ class Session:
             self.lr = self.host.set_lr_scale(decision.lr_scale)
         if decision.keep:
             self._keep(observation)
+        if decision.origin:
+            self.origin = self.kept
+        if decision.stretch is not None and self.origin is not None:
+            factor = decision.stretch
+            self._timed_snapshot(lambda: self.host.stretch(self.origin, self.kept, factor))
         if decision.reason:
             self._last_decision = decision
             self.writer.write(
@@ -241,7 +248,7 @@ class Session:
                 **({"back_to": self.kept_step} if decision.action == "rollback" else {}),
             )
         if decision.evaluate and self.budget.evaluations:
-            self.validate("spike" if decision.rule == "spike" else "end" if last else "planned")
+            self.validate(_cause(decision, last=last))
 
     def _keep(self, observation: Observation) -> None:
         self.kept = None  # let the old copy go before the new one is made
@@ -268,8 +275,14 @@ class Session:
 
     # -- resuming ---------------------------------------------------------------------------
 
+    @property
+    def held(self) -> dict[str, Any]:
+        """The snapshots that a checkpoint must hold, by name."""
+        held = {"kept": self.kept, "origin": self.origin}
+        return {name: state for name, state in held.items() if state is not None}
+
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed session needs, as JSON types; `kept` is stored by the host."""
+        """What a resumed session needs, as JSON types; `held` is stored by the host."""
         return {
             "policy": self.controller.name,
             "controller": self.controller.dump(self.state),
@@ -284,16 +297,18 @@ class Session:
             "doctor": None if self.doctor is None else self.doctor.dump(),
         }
 
-    def resume(self, data: Mapping[str, Any], *, kept: Any) -> None:
+    def resume(self, data: Mapping[str, Any], held: Mapping[str, Any]) -> None:
         """Go on from `state_dict`; the host has restored its own state already.
 
         Args:
             data: What `state_dict` returned.
-            kept: The kept snapshot; None where it was lost, then the present state stands in.
+            held: What `held` was. Where the kept state was lost the present one stands in; where
+                the origin was, nothing is stretched.
         """
         self.state = self.controller.load(data["controller"])
         self.step_count = data["step"]
-        self.kept = kept if kept is not None else self.host.snapshot()
+        self.kept = held["kept"] if "kept" in held else self.host.snapshot()
+        self.origin = held.get("origin")
         self.kept_step, self.kept_value = data["kept_step"], data["kept_value"]
         self.awaiting, self.lr = data["awaiting"], data["lr"]
         self.spent = Spent(**data["spent"])
@@ -341,3 +356,10 @@ class Session:
             "metric": self.metric,
             "environment": {"python": platform.python_version(), "machine": platform.machine()},
         }
+
+
+def _cause(decision: Decision, *, last: bool) -> str:
+    """Why a validation is wanted, for the record."""
+    if decision.stretch is not None:
+        return STRETCH
+    return "spike" if decision.rule == "spike" else "end" if last else "planned"

@@ -13,7 +13,7 @@ from lrpilot.control import Budget, Controller, Decision, controller
 from lrpilot.diagnose.finding import Finding
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
-from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
+from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session, Spent
@@ -217,8 +217,8 @@ class Autopilot:
 
         def write(aside_folder: Path) -> None:
             save_tree(self.snapshot(), aside_folder, "current")
-            if self._session.kept is not None:
-                save_tree(self._session.kept, aside_folder, "kept")
+            for name, state in self._session.held.items():
+                save_tree(state, aside_folder, name)
             text = json.dumps(self._session.state_dict())
             (aside_folder / "session.json").write_text(text, encoding="utf-8")
 
@@ -226,10 +226,9 @@ class Autopilot:
 
     def _load(self, folder: Path) -> None:
         current = load_tree(folder, "current")
-        kept = load_tree(folder, "kept") if (folder / "kept.json").exists() else None
         data = json.loads((folder / "session.json").read_text(encoding="utf-8"))
         self.restore(current)
-        self._session.resume(data, kept=kept)
+        self._session.resume(data, load_held(folder))
 
     # -- what the session asks (the Host protocol) -------------------------------------------
 
@@ -261,6 +260,10 @@ class Autopilot:
             self._resumed_at = snapshot["data"]
         else:
             self._batches.turn_to(snapshot["data"])
+
+    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
+        """Set the weights on the line from one snapshot (0) through another (1)."""
+        self._state.stretch(origin, snapshot, factor)
 
     def stop(self) -> None:
         """Nothing to do: `batches` ends, and a loop of the user's own asks `done`."""

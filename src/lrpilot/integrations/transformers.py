@@ -16,7 +16,7 @@ from lrpilot.control import Budget, Controller, controller
 from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
-from lrpilot.integrations._checkpoint import load_tree, save_tree, write_folder
+from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
 from lrpilot.integrations._rates import Rates
@@ -249,6 +249,10 @@ class AutopilotCallback(TrainerCallback):
         """Put a snapshot back; the data go forward."""
         self._state.restore(snapshot)
 
+    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
+        """Set the weights on the line from one snapshot (0) through another (1)."""
+        self._state.stretch(origin, snapshot, factor)
+
     def stop(self) -> None:
         """Trainer stops at the end of the step, which `on_step_end` asks for."""
 
@@ -315,20 +319,19 @@ class AutopilotCallback(TrainerCallback):
         return beside if state.global_step > 0 and beside.is_dir() else None
 
     def _write_session(self, folder: Path) -> None:
-        if self._session.kept is not None:
-            save_tree(self._session.kept, folder, "kept")
+        for name, state in self._session.held.items():
+            save_tree(state, folder, name)
         data = {**self._session.state_dict(), "scale": self._rates.scale}
         (folder / "session.json").write_text(json.dumps(data), encoding="utf-8")
 
     def _resume(self, folder: Path) -> None:
         data = json.loads((folder / "session.json").read_text(encoding="utf-8"))
-        kept = load_tree(folder, "kept") if (folder / "kept.json").exists() else None
         self._rates.scale = data["scale"]
         if (folder / "current.json").exists():
             current = load_tree(folder, "current") | {"model": load_file(folder / _WEIGHTS)}
             self.restore(current)
             self._restore_rng = current["rng"]
-        self._session.resume(data, kept=kept)
+        self._session.resume(data, load_held(folder))
 
 
 def _beside(args: Any, state: Any) -> Path:

@@ -13,9 +13,11 @@ import numpy as np
 
 from lrpilot.recommend.cases import Case
 
-SHORT_STEPS = 1000.0  # assumed: recipes with fewer steps are rare, and ours all ran under 250
-MOST_SHORTNESS = 3.5  # measured: the most of our sweeps; beyond it no slope is known
-SMALL_PARAMS = 5e8  # assumed: no recipe above it asks for more in a short run
+# measured: MiniLM peaks .5 above its recipes in 40 to 62 steps, and not above them in 400
+SHORT_STEPS, LONG_STEPS = 100.0, 500.0  # all of the correction up to the first, none from the other
+SMALL_PARAMS = 2.5e8  # assumed: no sweep of ours above 1.4e8, and that one agrees with the recipes
+LEAST_PARAMS = 1e6  # assumed: below it ours contradict each other, by .3 to 2.0 powers of ten
+FADE = 0.25  # assumed: powers of ten of size over which the correction of LoRA sets in
 
 # paper: Chen et al. 2023 (Lion) say 3 to 10 times less than AdamW; six recipes of the table have a
 # median of 3 times less, at a scatter of .4, so the paper's least
@@ -42,34 +44,52 @@ class Shift:
     sd: float = 0.0
 
 
-def short_run(case: Case, *, slope: float, sd: float) -> Shift | None:
+@dataclass(frozen=True, slots=True)
+class ShortRuns:
+    """How far sweeps of small models in short runs peak above what recipes say.
+
+    Attributes:
+        slope: All weights: powers of ten for each power of ten of parameters below SMALL_PARAMS.
+        few: Few weights (LoRA): powers of ten, whatever the size.
+        sd: What the sweeps scatter about that.
+    """
+
+    slope: float
+    few: float
+    sd: float
+
+
+def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
     """Small models in short runs want more than recipes, which describe long runs, say.
 
     Our sweeps were of AdamW on all weights or LoRA; nothing is carried over to other optimizers,
     prompts or probes.
-
-    Args:
-        slope: Powers of ten for each power of ten below SHORT_STEPS times each below SMALL_PARAMS.
-        sd: What the sweeps scatter about that, at a product of one.
     """
-    amount = shortness(case)
+    weights, few = shortness(case)
     swept = case.optimizer_scale in (None, "adam") and case.method_group in (None, "weights", "few")
     swept = swept and case.optimizer != "adafactor"
-    if not amount or not swept:
+    if not few or not swept:
         return None
     text = (
         f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters:"
         " sweeps of small models in short runs peak above what recipes say"
     )
-    return Shift(rule="short-run", text=text, by=slope * amount, sd=sd * min(1.0, amount))
+    by = fitted.few * few if case.method_group == "few" else fitted.slope * weights
+    return Shift(rule="short-run", text=text, by=by, sd=fitted.sd * few)
 
 
-def shortness(case: Case) -> float:
-    """Powers of ten below SHORT_STEPS, times those below SMALL_PARAMS; zero where unknown."""
+def shortness(case: Case) -> tuple[float, float]:
+    """How much of the correction a case gets: for all weights, and for few.
+
+    Powers of ten below SMALL_PARAMS, and 1; both fade with the steps, the second one with the
+    size, too. Zero where size or steps are unknown.
+    """
     if case.steps is None or case.params is None:
-        return 0.0
-    short = max(0.0, log10(SHORT_STEPS / case.steps))
-    return min(MOST_SHORTNESS, short * max(0.0, log10(SMALL_PARAMS / case.params)))
+        return 0.0, 0.0
+    short = log10(LONG_STEPS / case.steps) / log10(LONG_STEPS / SHORT_STEPS)
+    short = min(1.0, max(0.0, short))
+    small = max(0.0, log10(SMALL_PARAMS / max(case.params, LEAST_PARAMS)))
+    return short * small, short * min(1.0, small / FADE)
 
 
 def lion(optimizer: str) -> Shift | None:

@@ -15,7 +15,7 @@ from lrpilot.recommend import corrections
 from lrpilot.recommend.blend import Blend, Fit
 from lrpilot.recommend.calibration import answer_level
 from lrpilot.recommend.cases import Case, recipe_case
-from lrpilot.recommend.corrections import Shift
+from lrpilot.recommend.corrections import Shift, ShortRuns
 from lrpilot.recommend.kernel import PARTS, Matrix
 from lrpilot.recommend.neighbours import PARAMETERS
 from lrpilot.recommend.process import Belief
@@ -32,13 +32,12 @@ class Fitted:
     Attributes:
         fit: The variances of the process, and what sets recipes apart.
         scales: Factor on the standard deviation by level, for the band.
-        short_slope, short_sd: The correction for short runs of small models.
+        short_runs: The correction for short runs of small models.
     """
 
     fit: Fit
     scales: dict[str, float]
-    short_slope: float
-    short_sd: float
+    short_runs: ShortRuns
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,7 @@ class Estimator:
         found = (
             corrections.lion(facts.optimizer),
             corrections.lora_rank(lora_rank, facts.case.method),
-            corrections.short_run(
-                facts.case, slope=self.fitted.short_slope, sd=self.fitted.short_sd
-            ),
+            corrections.short_run(facts.case, self.fitted.short_runs),
         )
         return tuple(shift for shift in found if shift is not None)
 
@@ -129,6 +126,5 @@ def read_fitted(path: Path = FITTED) -> Fitted:
             likeness={name: data["likeness"][name] for name in PARAMETERS},
         ),
         scales=data["scales"],
-        short_slope=data["short_run"]["slope"],
-        short_sd=data["short_run"]["sd"],
+        short_runs=ShortRuns(**data["short_run"]),
     )

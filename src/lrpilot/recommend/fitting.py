@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.corrections import shortness
+from lrpilot.recommend.corrections import LEAST_PARAMS, ShortRuns, shortness
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
@@ -183,30 +183,37 @@ def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: 
             yield Nested(kept, fitted, study.answer(kept, asked, fit), fit, scales)
 
 
-def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float, float]]:
-    """For each sweep of ours: powers of ten of its best above the recipes, and its shortness."""
+def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float]]:
+    """For each sweep of ours: powers of ten of its best above the recipes."""
     cases = [sweep.case for sweep in SWEEPS]
     shares = [usual_layer_decay(case, recipes)[0] for case in cases]
     beliefs = blend.beliefs(
         [replace(case, layer_decay=share) for case, share in zip(cases, shares, strict=True)]
     )
     return [
-        (sweep, sweep.best_log_rate - belief.mean, shortness(sweep.case))
+        (sweep, sweep.best_log_rate - belief.mean)
         for sweep, belief in zip(SWEEPS, beliefs, strict=True)
     ]
 
 
-def short_run_slope(blend: Blend, recipes: Sequence[Recipe]) -> tuple[float, float]:
-    """How far our short sweeps peak above the recipes, for each unit of shortness.
+def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
+    """The correction by least squares; the sweeps of one model share one vote.
 
-    Returns:
-        The slope through the origin, in powers of ten, and the scatter about it.
+    Sweeps of models below LEAST_PARAMS, which contradict each other, are left out.
     """
     gaps = short_run_gaps(blend, recipes)
-    above = np.array([gap for _, gap, _ in gaps])
-    short = np.array([size for _, _, size in gaps])
-    slope = float(short @ above / (short @ short))
-    return slope, float(np.sqrt(np.mean((above - slope * short) ** 2)))
+    gaps = [(sweep, gap) for sweep, gap in gaps if sweep.params >= LEAST_PARAMS]
+    above = np.array([gap for _, gap in gaps])
+    models = [sweep.params for sweep, _ in gaps]
+    few = np.array([sweep.case.method_group == "few" for sweep, _ in gaps])
+    short = np.array([shortness(sweep.case) for sweep, _ in gaps])
+    design = np.where(few[:, None], [0.0, 1.0], [1.0, 0.0]) * short
+    share = np.array([1.0 / models.count(params) for params in models])
+    root = np.sqrt(share)
+    found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
+    off = above - design @ found
+    sd = float(np.sqrt(share @ off**2 / share.sum()))
+    return ShortRuns(slope=float(found[0]), few=float(found[1]), sd=sd)
 
 
 def join(found: Sequence[Answers]) -> Answers:

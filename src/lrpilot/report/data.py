@@ -11,7 +11,7 @@ import numpy as np
 
 from lrpilot.diagnose.finding import Advice
 from lrpilot.facts import Recommendation
-from lrpilot.record import RunRecord
+from lrpilot.record import STRETCH, RunRecord
 from lrpilot.report.series import Series, finite, smooth, thin
 from lrpilot.report.values import (
     Axis,
@@ -22,11 +22,11 @@ from lrpilot.report.values import (
     ReportData,
     Sample,
     ScoreRow,
-    Stretch,
+    Span,
     Validation,
 )
 
-BUCKETS = 1000  # assumed: more stretches than a screen has pixels for two points each
+BUCKETS = 1000  # assumed: more spans than a screen has pixels for two points each
 SMOOTHED_SHARE = 0.025  # assumed: a fortieth of the run still shows its bends
 LEAST_SPAN = 5.0  # assumed: fewer values average hardly any noise away
 SAMPLES = 25  # assumed: enough to follow the run in a table, few enough to read
@@ -96,13 +96,13 @@ def best_validation(validations: Sequence[Validation], *, mode: str) -> Validati
 
 def undone_stretches(
     decisions: Sequence[DecisionRow], validations: Sequence[Validation], *, mode: str
-) -> tuple[Stretch, ...]:
+) -> tuple[Span, ...]:
     """The steps that each roll-back, and each return from a trial's higher branch, undid.
 
     An older record does not say where a roll-back returned to: the best validation before it.
     Steps between that and an earlier roll-back were undone then, and do not count twice.
     """
-    stretches: list[Stretch] = []
+    spans: list[Span] = []
     for decision in decisions:
         if decision.action not in ("rollback", "trial") or decision.keeps_best:
             continue
@@ -111,10 +111,10 @@ def undone_stretches(
             earlier = [v for v in validations if v.step < decision.step]
             best = best_validation(earlier, mode=mode)
             target = 0 if best is None else best.step
-        start = max(target, stretches[-1].end if stretches else 0)
+        start = max(target, spans[-1].end if spans else 0)
         if start < decision.step:
-            stretches.append(Stretch(start=start, end=decision.step))
-    return tuple(stretches)
+            spans.append(Span(start=start, end=decision.step))
+    return tuple(spans)
 
 
 # -- reading events -------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def _validations(record: RunRecord) -> tuple[Validation, ...]:
             cause=str(e.get("cause") or ""),
         )
         for e in record.of("evaluation")
-        if _is_step(e)
+        if _is_step(e) and e.get("cause") != STRETCH  # no step led to those weights
     )
 
 

@@ -337,8 +337,8 @@ def _undone(data: ReportData, rows: int) -> list[dict[str, Any]]:
             "type": "rect",
             "xref": "x" if row == 1 else f"x{row}",
             "yref": "y domain" if row == 1 else f"y{row} domain",
-            "x0": stretch.start,
-            "x1": stretch.end,
+            "x0": span.start,
+            "x1": span.end,
             "y0": 0,
             "y1": 1,
             "fillcolor": COLOURS["rollback"],
@@ -346,7 +346,7 @@ def _undone(data: ReportData, rows: int) -> list[dict[str, Any]]:
             "line": {"width": 0},
             "layer": "below",
         }
-        for stretch in data.undone
+        for span in data.undone
         for row in range(1, rows + 1)
     ]
 

@@ -63,7 +63,7 @@ def thin(series: Series, *, buckets: int) -> Series:
 
     Args:
         series: What to thin; returned as it is where it has no more than two points a bucket.
-        buckets: Number of stretches with equally many points.
+        buckets: Number of spans with equally many points.
 
     Returns:
         At most `2 * buckets + 2` points of the series, in order.

@@ -62,7 +62,7 @@ class FindingRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class Span:
     """Steps whose effect a roll-back or a trial undid: those after `start` up to `end`."""
 
     start: int
@@ -135,7 +135,7 @@ class ReportData:
         validations: All of them, in order; `best` the best one that is finite.
         decisions: All of them, in order.
         findings: What the doctor said during the run, in order.
-        undone: Stretches that roll-backs and trials undid.
+        undone: Spans that roll-backs and trials undid.
         scores: Of the finished model and of what it is compared with.
         recommendation: Where the run started; None where the header holds none.
         facts, budget, environment: Of the header, as recorded.
@@ -163,7 +163,7 @@ class ReportData:
     best: Validation | None
     decisions: tuple[DecisionRow, ...]
     findings: tuple[FindingRow, ...]
-    undone: tuple[Stretch, ...]
+    undone: tuple[Span, ...]
     scores: tuple[ScoreRow, ...]
     recommendation: Recommendation | None
     facts: Mapping[str, Any]

@@ -62,6 +62,22 @@ class HostSuite:
             bench.host.restore(snapshot)
             assert _equal(before, bench.state())
 
+    def test_weights_are_stretched_along_the_line_and_nothing_else_moves(self) -> None:
+        bench = self.make()
+        bench.train(1)
+        before, origin = bench.state(), bench.host.snapshot()
+        bench.train(2)
+        after, snapshot = bench.state(), bench.host.snapshot()
+        bench.host.stretch(origin, snapshot, 1.5)
+        stretched = bench.state()
+        moved = [name for name in after if not np.array_equal(after[name], stretched[name])]
+        assert moved
+        for name in moved:
+            want = before[name] + 1.5 * (after[name] - before[name])
+            np.testing.assert_allclose(stretched[name], want, rtol=1e-4, atol=1e-6)
+        bench.host.stretch(origin, snapshot, 1.0)
+        assert _equal(after, bench.state())
+
     def test_training_after_a_restore_repeats_itself(self) -> None:
         bench = self.make()
         bench.train(1)

@@ -17,7 +17,7 @@ from lrpilot.diagnose.readers.collect import Collector
 from lrpilot.diagnose.readers.format import Format, Place
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
-from lrpilot.record import KINDS, VERSION
+from lrpilot.record import KINDS, STRETCH, VERSION
 
 _NAME = "run.jsonl"
 
@@ -91,7 +91,7 @@ class _Story:
                 value = number(event.get(name))
                 if value is not None:
                     self.collected.add(name, step, value)
-        elif kind == "evaluation":
+        elif kind == "evaluation" and event.get("cause") != STRETCH:
             mean, error = number(event.get("mean")), number(event.get("standard_error"))
             if mean is not None:
                 self.evaluations.append((step, mean, np.nan if error is None else error))
