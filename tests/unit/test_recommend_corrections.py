@@ -14,25 +14,36 @@ from lrpilot.recommend.plan import lora_over_full, warmup_share
 from lrpilot.recommend.table import Recipe, load_recipes
 
 
-def test_shortness_is_a_product_of_powers_of_ten() -> None:
-    assert corrections.shortness(Case(steps=20, params=5e6)) == pytest.approx(math.log10(50) * 2.0)
-    assert corrections.shortness(Case(steps=1, params=300)) == 3.5
-    assert corrections.shortness(Case(steps=100, params=5e7)) == pytest.approx(1.0)
-    assert corrections.shortness(Case(steps=1000, params=5e6)) == 0.0
-    assert corrections.shortness(Case(steps=10, params=5e8)) == 0.0
-    assert corrections.shortness(Case(steps=10)) == 0.0
-    assert corrections.shortness(Case(params=5e6)) == 0.0
+def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None:
+    assert corrections.shortness(Case(steps=20, params=2.5e7)) == pytest.approx((1.0, 1.0))
+    assert corrections.shortness(Case(steps=100, params=2.5e6)) == pytest.approx((2.0, 1.0))
+    half = math.log10(5) / 2  # of the way from 100 steps to 500, in powers of ten
+    assert corrections.shortness(Case(steps=100 * 10**half, params=2.5e6)) == pytest.approx(
+        (1.0, 0.5)
+    )
+    assert corrections.shortness(Case(steps=1, params=300)) == pytest.approx((math.log10(250), 1.0))
+    nothing = [Case(steps=500, params=5e6), Case(steps=10, params=2.5e8), Case(steps=10)]
+    for case in (*nothing, Case(params=5e6)):
+        assert corrections.shortness(case) == (0.0, 0.0)
 
 
-def test_the_short_run_shift_is_slope_times_shortness() -> None:
-    shift = corrections.short_run(Case(steps=100, params=5e6), slope=0.5, sd=0.3)
+FITTED = corrections.ShortRuns(slope=0.5, few=0.7, sd=0.3)
+
+
+@pytest.mark.parametrize(("group", "by"), [("weights", 1.0), (None, 1.0), ("few", 0.7)])
+def test_the_short_run_shift_is_slope_times_size_and_for_lora_one_for_all(
+    group: str | None, by: float
+) -> None:
+    shift = corrections.short_run(Case(steps=100, params=2.5e6, method_group=group), FITTED)
     assert shift is not None
-    assert shift.by == pytest.approx(1.0)
-    assert shift.sd == pytest.approx(0.3)
-    mild = corrections.short_run(Case(steps=100, params=2.5e8), slope=0.5, sd=0.3)
+    assert (shift.by, shift.sd) == pytest.approx((by, 0.3))
+    mild = corrections.short_run(Case(steps=100, params=2.5e8 / 10**0.125), FITTED)
     assert mild is not None
-    assert mild.sd == pytest.approx(0.3 * math.log10(2))
-    assert corrections.short_run(Case(steps=5000, params=5e6), slope=0.5, sd=0.3) is None
+    assert mild.sd == pytest.approx(0.15)
+    assert corrections.short_run(Case(steps=5000, params=5e6), FITTED) is None
+    for other in (Case(steps=50, params=5e6, optimizer_scale="sgd"),
+                  Case(steps=50, params=5e6, method_group="prompt")):  # fmt: skip
+        assert corrections.short_run(other, FITTED) is None
 
 
 def test_the_rank_is_neutral_at_sixteen() -> None:
