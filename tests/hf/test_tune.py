@@ -166,8 +166,8 @@ def test_the_saved_model_is_the_kept_state(finished: Path) -> None:
     """Its loss, computed anew from the saved files, is that of the validation that was kept."""
     record = RunRecord.read(finished)
     end = record.of("end")[0]
-    kept = [e for e in record.of("evaluation") if e["step"] == end["best_step"]][-1]
-    assert end["best_value"] == kept["mean"]
+    there = [e["mean"] for e in record.of("evaluation") if e["step"] == end["best_step"]]
+    assert end["best_value"] in there  # the last ones may be of a stretch that did not help
     model = transformers.AutoModelForSequenceClassification.from_pretrained(finished / "model")
     test = next(s for s in record.of("score") if s["name"] == "autopilot")
     with (finished.parent / "test.csv").open(newline="") as file:
