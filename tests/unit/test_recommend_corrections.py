@@ -21,7 +21,8 @@ def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None
     assert corrections.shortness(Case(steps=100 * 10**half, params=2.5e6)) == pytest.approx(
         (1.0, 0.5)
     )
-    assert corrections.shortness(Case(steps=1, params=300)) == pytest.approx((math.log10(250), 1.0))
+    least = corrections.shortness(Case(steps=1, params=300))
+    assert least == pytest.approx((math.log10(2.5e8 / 3e5), 1.0))
     nothing = [Case(steps=500, params=5e6), Case(steps=10, params=2.5e8), Case(steps=10)]
     for case in (*nothing, Case(params=5e6)):
         assert corrections.shortness(case) == (0.0, 0.0)

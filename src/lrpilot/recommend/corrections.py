@@ -16,7 +16,7 @@ from lrpilot.recommend.cases import Case
 # measured: MiniLM peaks .5 above its recipes in 40 to 62 steps, and not above them in 400
 SHORT_STEPS, LONG_STEPS = 100.0, 500.0  # all of the correction up to the first, none from the other
 SMALL_PARAMS = 2.5e8  # assumed: no sweep of ours above 1.4e8, and that one agrees with the recipes
-LEAST_PARAMS = 1e6  # assumed: below it ours contradict each other, by .3 to 2.0 powers of ten
+LEAST_PARAMS = 3e5  # measured: our smallest model; beyond it no slope is known
 FADE = 0.25  # assumed: powers of ten of size over which the correction of LoRA sets in
 
 # paper: Chen et al. 2023 (Lion) say 3 to 10 times less than AdamW; six recipes of the table have a

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.corrections import LEAST_PARAMS, ShortRuns, shortness
+from lrpilot.recommend.corrections import ShortRuns, shortness
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
@@ -28,6 +28,7 @@ Indices = NDArray[np.int64]
 
 # assumed: a wide log-normal prior on each variance, about .02 squared powers of ten, a factor e**2
 _PRIOR_LOG, _PRIOR_SD = float(np.log(0.02)), 2.0
+_REAL_PARAMS = 1e6  # assumed: no published model that is fine-tuned is smaller
 _ITERATIONS = 25  # assumed: the likelihood gains less than a tenth beyond
 _BOUNDS = (-12.0, 3.0)  # assumed: log variances, from nothing to far more than the table's spread
 
@@ -199,10 +200,15 @@ def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep,
 def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
     """The correction by least squares; the sweeps of one model share one vote.
 
-    Sweeps of models below LEAST_PARAMS, which contradict each other, are left out.
+    Sweeps of all weights of models below _REAL_PARAMS are left out: they contradict each other, by
+    .3 to 2.0 powers of ten, and the slope through the larger ones passes between them.
     """
     gaps = short_run_gaps(blend, recipes)
-    gaps = [(sweep, gap) for sweep, gap in gaps if sweep.params >= LEAST_PARAMS]
+    gaps = [
+        (sweep, gap)
+        for sweep, gap in gaps
+        if sweep.params >= _REAL_PARAMS or sweep.case.method_group == "few"
+    ]
     above = np.array([gap for _, gap in gaps])
     models = [sweep.params for sweep, _ in gaps]
     few = np.array([sweep.case.method_group == "few" for sweep, _ in gaps])
