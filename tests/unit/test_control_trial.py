@@ -390,6 +390,21 @@ def test_a_gain_that_may_be_noise_stretches_nothing() -> None:
     assert [d.evaluate for d in said] == [False, True, True, False]
 
 
+@pytest.mark.parametrize(("back", "kept"), [(-0.1, True), (0.1, False)])
+def test_the_way_back_needs_no_proof(back: float, kept: bool) -> None:
+    """Shorter is better, or worse, by a tenth of its standard error over examples."""
+    noise = np.random.default_rng(3).normal(0.0, 1.0, OFFSETS.size)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    after = noise + back / math.sqrt(OFFSETS.size)
+    for step, values in ((0, 2), (STEPS, 1), (STEPS, 1.5), (STEPS, 1 + after)):
+        seen = Observation(step=step, validation=Evaluation.of(OFFSETS + values))
+        decision, state = pilot.update(state, seen)
+    assert decision.keep is kept
+    assert state.stretch == pytest.approx(1 / 1.2 if kept else 1.0)
+
+
 def test_without_a_validation_to_spare_nothing_is_stretched() -> None:
     world = World(limit=2e-3, budget=Budget(steps=STEPS, evaluations=2, steps_per_epoch=1))
     world.run()
