@@ -27,7 +27,7 @@ from lrpilot.bench.policies.finders import (
     valley,
 )
 from lrpilot.bench.runner import Cell
-from lrpilot.bench.tasks import TASKS
+from lrpilot.bench.tasks import TASKS, bytes_gpt
 from lrpilot.errors import InputError
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn: lrpilot[bench]")
@@ -82,6 +82,19 @@ def test_pretraining_helps() -> None:
     scratch = Lab(TASK, 0, replace(workload, new_model=lambda: fresh)).start().constant(1e-2)
     losses = [float(losses_on(m, workload.test, workload).mean()) for m in (tuned, scratch)]
     assert losses[0] < 0.8 * losses[1]
+
+
+def test_the_shipped_decoder_knows_its_text() -> None:
+    pytest.importorskip("transformers")
+    text = """
+        And God said, Let there be light: and there was light. And God saw the light, that it was
+        good: and God divided the light from the darkness."""
+    blocks = bytes_gpt.blocks(" ".join(text.split()))
+    assert len(blocks) == 1
+    with torch.no_grad():
+        known = float(bytes_gpt.token_losses(bytes_gpt.pretrained(), blocks))
+        fresh = float(bytes_gpt.token_losses(bytes_gpt.gpt(), blocks))
+    assert known < 2.5 < 5.0 < fresh, "nats a byte"
 
 
 def test_from_scratch_knows_nothing_and_keeps_the_scale() -> None:

@@ -84,8 +84,11 @@ def broken_task() -> Task:
 
 
 def test_the_suite_finds_what_is_wrong_with_a_task() -> None:
-    suite = TaskSuite()
-    suite.make = broken_task  # type: ignore[method-assign]
+    class Broken(TaskSuite):
+        def make(self) -> Task:
+            return broken_task()
+
+    suite = Broken()
     for check in (
         suite.test_its_budget_and_grid_make_sense,
         suite.test_a_loss_does_not_depend_on_its_neighbours,
@@ -105,8 +108,14 @@ def test_the_suite_finds_a_policy_that_does_not_repeat_itself() -> None:
         def run(self, lab: Lab) -> Result:
             return Result(model=lab.start().constant(next(rates)))
 
-    suite = PolicySuite()
-    suite.make, suite.make_task = Moody, lambda: FEW  # type: ignore[method-assign]
+    class Suite(PolicySuite):
+        def make(self) -> Policy:
+            return Moody()
+
+        def make_task(self) -> Task:
+            return FEW
+
+    suite = Suite()
     with pytest.raises(AssertionError):
         suite.test_it_repeats_itself()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrpilot.metric import Evaluation, compare
+from lrpilot.metric import Comparison, Evaluation, compare
 
 _FLOOR = 0.01  # assumed: of the loss; a mean of a few batches is not known better than that
 
@@ -83,3 +83,13 @@ def change(
     both = np.array([difference, float(a.mean() - b.mean())])
     pooled = float((precisions * both).sum() / precisions.sum())
     return Change(pooled, float(precisions.sum() ** -0.5), int(a.size))
+
+
+def figures_of(new: Evaluation, best: Evaluation, seen: Change | Comparison) -> dict[str, float]:
+    """What a decision records of a validation: its value, the best one's, and how they differ."""
+    return {
+        "value": new.mean,
+        "best": best.mean,
+        "difference": seen.difference,
+        "standard_error": seen.standard_error,
+    }

@@ -25,7 +25,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrpilot.control.evidence import Change, change
+from lrpilot.control.evidence import Change, change, figures_of
 from lrpilot.control.trial_state import TrialState
 from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.facts import Recommendation
@@ -165,7 +165,7 @@ class TrialController:
         fresh = epoch is None or state.step <= epoch  # then training batches are validation, too
         half = len(losses) // 2 if fresh else 0
         seen = change(new, first, losses[half:] if half else (), losses[:half])
-        figures = _figures(new, first, seen)
+        figures = figures_of(new, first, seen)
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             return self._roll_back(state, "too-high", reason, figures)
@@ -230,7 +230,7 @@ class TrialController:
         seen, figures, told = _DIVERGED, {}, f"{times} diverges"
         if higher is not None and higher.finite:
             seen = change(higher, new)
-            figures = _figures(higher, new, seen)
+            figures = figures_of(higher, new, seen)
             told = f"{times} changes validation by {seen.sentence()}"
         least, doubt = self.agreement, self.doubt
         if not state.founded:
@@ -254,7 +254,7 @@ class TrialController:
         self, state: TrialState, new: Evaluation, best: Evaluation
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
-        figures, told = _figures(new, best, seen), seen.sentence()
+        figures, told = figures_of(new, best, seen), seen.sentence()
         if self._worse(seen, best):
             return self._roll_back(state, "too-high", f"worse by {told}", figures)
         if seen.difference < 0.0:
@@ -306,7 +306,7 @@ class TrialController:
         """Go on in this direction while validation gains; the other one if it never did."""
         state = replace(state, stretches=state.stretches + 1)
         seen = change(new, best)
-        figures, factor = _figures(new, best, seen), state.stretch * state.tried
+        figures, factor = figures_of(new, best, seen), state.stretch * state.tried
         told = f"{factor:.3g} times the change since the start: {seen.sentence()}"
         doubt = self.further_doubt if state.tried > 1.0 else self.back_doubt
         better = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
@@ -395,12 +395,3 @@ class TrialController:
     def load(self, data: dict[str, Any]) -> TrialState:
         """The inverse of `dump`."""
         return TrialState.load(data)
-
-
-def _figures(new: Evaluation, reference: Evaluation, seen: Change) -> dict[str, float]:
-    return {
-        "value": new.mean,
-        "best": reference.mean,
-        "difference": seen.difference,
-        "standard_error": seen.standard_error,
-    }

@@ -23,6 +23,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lrpilot.control.evidence import figures_of
 from lrpilot.control.losses import is_spike, jitter, rose
 from lrpilot.control.plan import evaluation_steps
 from lrpilot.control.types import Action, Budget, Decision, Observation, say
@@ -157,14 +158,8 @@ class ValidationController:
         worse = strict.verdict == "worse" or bad > 1
         result = strict if worse else result
         state = replace(state, bad=bad, check=None)
-        figures = {
-            "value": new.mean,
-            "best": best.mean,
-            "difference": result.difference,
-            "standard_error": result.standard_error,
-            "p_worse": result.p_worse,
-            "level": result.alpha,
-        }
+        figures = figures_of(new, best, result)
+        figures |= {"p_worse": result.p_worse, "level": result.alpha}
         if step >= state.budget.steps:
             return self._last(state, new, figures)
         if worse:

@@ -69,7 +69,7 @@ def _bytes(path: Path) -> bytes:
                 raise InputError(f"{path} holds no data.pkl: give a training_args.bin")
             with archive.open(name) as member:
                 return member.read(_LARGEST)
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
         raise InputError(
             f"{path} cannot be read ({error}): give a whole training_args.bin"
         ) from error

@@ -10,6 +10,7 @@ or twice, so give a small one to `PolicySuite`.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 _SOME = 8  # examples that are looked at
 
 
-class TaskSuite:
+class TaskSuite(ABC):
     """The contract of a task. Inherit, and give `make`."""
 
+    @abstractmethod
     def make(self) -> Task:
         """The task."""
-        raise NotImplementedError
 
     def test_its_budget_and_grid_make_sense(self) -> None:
         task = self.make()
@@ -92,16 +93,16 @@ class TaskSuite:
         assert runs[0] == runs[1], "the order of the data and the new weights follow from the seed"
 
 
-class PolicySuite:
+class PolicySuite(ABC):
     """The contract of a policy. Inherit, and give `make` and `make_task`."""
 
+    @abstractmethod
     def make(self) -> Policy:
         """The policy."""
-        raise NotImplementedError
 
+    @abstractmethod
     def make_task(self) -> Task:
         """A task with short runs."""
-        raise NotImplementedError
 
     def test_it_hands_back_a_finite_model_and_says_what_it_spent(self) -> None:
         import torch

@@ -8,6 +8,7 @@ collects them under pytest; plain `assert` is all that they use.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,12 @@ class Bench:
     state: Callable[[], dict[str, Any]]
 
 
-class HostSuite:
+class HostSuite(ABC):
     """The contract of a host. Inherit, and give `make`."""
 
+    @abstractmethod
     def make(self) -> Bench:
         """A fresh bench; its optimizer has two groups with different rates."""
-        raise NotImplementedError
 
     def test_rates_are_proportional_to_the_scale_and_keep_their_ratios(self) -> None:
         bench = self.make()

@@ -71,9 +71,15 @@ def _reviews() -> tuple[Blocks, Blocks, Blocks]:
     return Blocks(train), Blocks(validation), Blocks(test)
 
 
-def _new_model(lora: bool) -> nn.Module:
+def pretrained() -> nn.Module:
+    """The network after about two passes over the Bible (`scripts/bench_pretrain.py`)."""
     model = gpt()
     model.load_state_dict(packages.shipped_weights("bytes-gpt"))
+    return model
+
+
+def _new_model(lora: bool) -> nn.Module:
+    model = pretrained()
     if not lora:
         return model
     return packages.with_lora(model, ["c_attn"], rank=_RANK, fan_in_fan_out=True)
