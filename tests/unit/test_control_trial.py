@@ -266,20 +266,34 @@ def test_a_bare_mean_cannot_decide_a_trial() -> None:
     assert (decision.rule, state.phase) == ("stable", "rest")
 
 
-def test_branches_shorter_than_two_steps_are_not_tried() -> None:
-    world = World(limit=2e-2, budget=Budget(steps=35))
+@pytest.mark.parametrize(
+    ("start", "steps", "tried"),
+    [(BAND, 60, False), (BAND, 65, True), (given(1e-3), 35, False), (given(1e-3), 40, True)],
+)
+def test_short_branches_are_not_tried_least_of_all_against_a_recommendation(
+    start: Recommendation, steps: int, tried: bool
+) -> None:
+    world = World(limit=2e-2, recommendation=start, budget=Budget(steps=steps))
     world.run()
-    assert not [d for _, d in world.said if d.rule == "trial"]
+    assert bool([d for _, d in world.said if d.rule == "trial"]) is tried
 
 
 # -- the rest -----------------------------------------------------------------------------------
 
 
-def test_a_validation_that_is_no_better_cuts_the_rate() -> None:
-    world = World(limit=2e-3, extra=lambda step: 0.4 if step > 100 else 0.0, unequal=3.0)
+def test_a_validation_that_is_no_better_cuts_a_rate_that_only_the_user_vouches_for() -> None:
+    world = World(limit=2e-3, recommendation=given(1e-3), unequal=3.0,
+                  extra=lambda step: 0.54 if step > 100 else 0.0)  # fmt: skip
     state = world.run()
     assert world.steps("cut", "stale")
     assert state.level <= 0.5
+
+
+def test_a_recommendation_that_no_trial_raised_is_not_cut_for_one_noisy_validation() -> None:
+    world = World(limit=2e-3, extra=lambda step: 0.4 if step > 100 else 0.0, unequal=3.0)
+    state = world.run()
+    assert world.steps("hold", "stale")
+    assert state.level == 1.0
 
 
 def test_one_that_is_clearly_worse_goes_back_as_well() -> None:

@@ -47,17 +47,19 @@ class TrialController:
         wait_frac: Share of the budget before the first trial, after a recommendation.
         again_frac: Share of the budget before another trial, after one that was not clear.
         branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
-            it would be shorter there are no trials.
+            it would be shorter a recommendation is not tried.
         until: No trial ends after this share of the budget.
         factor: Rate of the higher branch, as a multiple.
         agreement, doubt: The rate is raised if the mean difference of the branches over validation
             examples is so many standard deviations of that difference, at this p-value.
-        first_factor, first_agreement, first_doubt: The same where there is no recommendation to be
-            left; that factor only until it is too much.
+        first_factor, first_least_steps, first_agreement, first_doubt: The same where there is no
+            recommendation to be left; that factor only until it is too much.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
-        cut_factor: Level after a validation that is no better, as a share of the one before.
-        keep_level: Level of the test by which an earlier state is kept at the end.
+        cut_factor: Level after a validation that is no better, as a share of the one before; a
+            recommendation that no trial raised stays.
+        keep_level: Level of the test by which an earlier state is kept at the end, and in the rest
+            instead of `late_harm` where a recommendation was not raised.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is multiplied or divided by this
             at a time.
@@ -79,11 +81,12 @@ class TrialController:
     wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
     again_frac: float = 0.1  # measured: docs/log.md, mends trials that noise decided
     branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
-    least_steps: int = 2  # assumed: one step shows nothing
+    least_steps: int = 3  # measured: docs/log.md, two cost more than they tell
     until: float = 0.6  # assumed: what is left has to be worth a raise
     factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
     first_factor: float = 10.0  # assumed: a power of ten, until that is too much
     agreement: float = 0.6  # measured: docs/log.md; about three examples in four
+    first_least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
     first_agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
     doubt: float = 1e-3  # assumed: for few examples
     first_doubt: float = 0.01  # assumed: there is nothing to be left
@@ -196,7 +199,7 @@ class TrialController:
         paired = state.first is not None and state.first.n > 1
         if (
             not paired
-            or length < self.least_steps
+            or length < (self.least_steps if state.founded else self.first_least_steps)
             or end > self.until * budget.steps
             or state.validations + 2 + rest > budget.evaluations
             or (state.ceiling is not None and state.level * state.factor >= state.ceiling)
@@ -222,7 +225,7 @@ class TrialController:
             return self._roll_back(state, "divergence", "validation is not finite", {})
         state = self._mark(state, new)
         since = change(new, before)
-        if self._worse(since, before):
+        if self._worse(state, since, before):
             state = replace(state, level=state.level * self.cut_factor)
             reason = f"worse than before the trial by {since.sentence()}; the rate is cut"
             return self._rest(state, "cut", "stale", reason, {}, keep=True)
@@ -255,14 +258,17 @@ class TrialController:
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
-        if self._worse(seen, best):
+        if self._worse(state, seen, best):
             return self._roll_back(state, "too-high", f"worse by {told}", figures)
         if seen.difference < 0.0:
             state, reason = self._mark(state, new), f"the best so far: {told}"
             return self._rest(state, "hold", "stable", reason, figures, keep=True)
+        reason = f"no better than step {state.best_step}: {told}"
+        if self._innocent(state):
+            reason = f"{reason}; the recommended rate stays"
+            return self._rest(state, "hold", "stale", reason, figures, keep=False)
         state = replace(state, level=state.level * self.cut_factor)
-        reason = f"no better than step {state.best_step}: {told}; the rate is cut"
-        return self._rest(state, "cut", "stale", reason, figures, keep=False)
+        return self._rest(state, "cut", "stale", f"{reason}; the rate is cut", figures, keep=False)
 
     def _rest(
         self,
@@ -353,9 +359,14 @@ class TrialController:
 
     # -- small pieces -----------------------------------------------------------------------
 
-    def _worse(self, seen: Change, reference: Evaluation) -> bool:
+    def _innocent(self, state: TrialState) -> bool:
+        """Whether the rate is a recommendation's, which one noisy validation does not convict."""
+        return state.founded and state.level <= 1.0
+
+    def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)
-        return far and seen.worse(doubt=self.late_harm)
+        doubt = self.keep_level if self._innocent(state) else self.late_harm
+        return far and seen.worse(doubt=doubt)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
         return replace(state, best=new, best_step=state.step)

@@ -198,7 +198,7 @@ def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep,
 
 
 def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
-    """The correction by least squares; the sweeps of one model share one vote.
+    """The correction by least squares; a model's sweeps share one vote, those with LoRA another.
 
     Sweeps of all weights of models below _REAL_PARAMS are left out: they contradict each other, by
     .3 to 2.0 powers of ten, and the slope through the larger ones passes between them.
@@ -210,11 +210,11 @@ def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
         if sweep.params >= _REAL_PARAMS or sweep.case.method_group == "few"
     ]
     above = np.array([gap for _, gap in gaps])
-    models = [sweep.params for sweep, _ in gaps]
+    models = [(sweep.params, sweep.method) for sweep, _ in gaps]
     few = np.array([sweep.case.method_group == "few" for sweep, _ in gaps])
     short = np.array([shortness(sweep.case) for sweep, _ in gaps])
     design = np.where(few[:, None], [0.0, 1.0], [1.0, 0.0]) * short
-    share = np.array([1.0 / models.count(params) for params in models])
+    share = np.array([1.0 / models.count(model) for model in models])
     root = np.sqrt(share)
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found

@@ -1,7 +1,8 @@
 """Short sweeps of small models, our own: what recipes do not cover.
 
-Single runs on a CPU, AdamW, a linear or constant schedule, scores on 300 to 500 examples: good for
-the power of ten of the best rate, not for its digits.
+AdamW on a CPU. The first ones are single runs, a linear or constant schedule, scores on 300 to 500
+examples: good for the power of ten of the best rate, not for its digits. Those by
+`scripts/recommend_sweeps.py` warm up over a tenth of the run and score the loss of a test part.
 """
 
 from __future__ import annotations
@@ -67,6 +68,11 @@ _MINILM: dict[str, Any] = {"family": "minilm", "architecture": "encoder",
            "params": 22.7e6, "batch_size": 16}  # fmt: skip
 _THIN: dict[str, Any] = {"family": "resnet", "architecture": "cnn", "pretraining": "supervised",
          "params": 5.9e6, "batch_size": 16}  # fmt: skip
+_LITE: dict[str, Any] = {"family": "efficientnet", "architecture": "cnn",
+         "pretraining": "supervised", "params": 3.4e6, "batch_size": 16}  # fmt: skip
+_SMOL: dict[str, Any] = {"family": "smollm", "architecture": "decoder",
+         "pretraining": "instruction-tuned", "params": 134.5e6,
+         "task": "text-generation"}  # fmt: skip
 
 
 def _bytes(steps: int, method: str, scores: dict[float, float]) -> Sweep:
@@ -98,20 +104,16 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
           **_THIN),
     Sweep(label="ResNet-50-thin, clothes: accuracy", task="image-classification", steps=50,
           mode="max", scores={1e-4: 0.677, 1e-3: 0.777, 1e-2: 0.540}, **_THIN),
-    Sweep(label="EfficientNet-Lite0, clothes: accuracy", family="efficientnet", architecture="cnn",
-          pretraining="supervised", params=3.4e6, batch_size=16, task="image-classification",
-          steps=50, mode="max", scores={1e-4: 0.173, 1e-3: 0.750, 1e-2: 0.345}),
+    Sweep(label="EfficientNet-Lite0, clothes: accuracy", task="image-classification", steps=50,
+          mode="max", scores={1e-4: 0.173, 1e-3: 0.750, 1e-2: 0.345}, **_LITE),
     Sweep(label="a ResNet of 0.3 million parameters, digits: accuracy, three seeds",
           family="resnet", architecture="cnn", pretraining="supervised", params=0.3e6,
           batch_size=16, task="image-classification", steps=80, mode="max",
           scores={1e-4: 0.45, 1e-3: 0.966, 1e-2: 0.973}),
-    Sweep(label="SmolLM2-135M, King James text: loss", family="smollm", architecture="decoder",
-          pretraining="instruction-tuned", params=134.5e6, batch_size=8, task="text-generation",
-          steps=16, mode="min", scores={1e-5: 3.392, 1e-4: 3.088, 1e-3: 3.352}),
-    Sweep(label="SmolLM2-135M, LoRA rank 8, King James text: loss", family="smollm",
-          architecture="decoder", pretraining="instruction-tuned", params=134.5e6, batch_size=4,
-          task="text-generation", steps=12, mode="min", method="lora",
-          scores={1e-4: 3.486, 1e-3: 3.201, 1e-2: 3.412}),
+    Sweep(label="SmolLM2-135M, King James text: loss", batch_size=8, steps=16, mode="min",
+          scores={1e-5: 3.392, 1e-4: 3.088, 1e-3: 3.352}, **_SMOL),
+    Sweep(label="SmolLM2-135M, LoRA rank 8, King James text: loss", batch_size=4, steps=12,
+          mode="min", method="lora", scores={1e-4: 3.486, 1e-3: 3.201, 1e-2: 3.412}, **_SMOL),
     Sweep(label="a byte-level GPT-2 of 0.6 million parameters, film reviews: loss, best at the"
           " edge", family="gpt2", architecture="decoder", pretraining="self-supervised",
           params=0.6e6, batch_size=16, task="text-generation", steps=225, mode="min",
@@ -126,4 +128,18 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
         (120, {1e-3: 2.621, 3e-3: 2.600, 1e-2: 2.584, 3e-2: 2.902}),
         (480, {1e-3: 2.582, 3e-3: 2.556, 1e-2: 2.535, 3e-2: 3.198}),
     )),
+    # `scripts/recommend_sweeps.py`, 2026-11-26: two seeds, SmolLM2 one
+    Sweep(label="EfficientNet-Lite0, nine kinds of emoji: loss", task="image-classification",
+          steps=60, mode="min", scores={3e-4: 1.652, 1e-3: 1.251, 3e-3: 1.263, 1e-2: 1.693},
+          **_LITE),
+    Sweep(label="ResNet-50-thin, digits: loss", task="image-classification", steps=60, mode="min",
+          scores={1e-4: 1.270, 3e-4: 0.463, 1e-3: 0.140, 3e-3: 0.142, 1e-2: 0.323}, **_THIN),
+    Sweep(label="MiniLM, sentiment of 640 editorial sentences: loss", task="sentiment", steps=60,
+          mode="min", scores={3e-5: 0.650, 1e-4: 0.411, 3e-4: 0.408, 1e-3: 0.666}, **_MINILM),
+    Sweep(label="MiniLM, LoRA rank 8, the same: loss", task="sentiment", steps=60, method="lora",
+          mode="min", scores={1e-3: 0.649, 3e-3: 0.422, 1e-2: 0.429, 3e-2: 0.665}, **_MINILM),
+    Sweep(label="SmolLM2-135M, editorials: loss", batch_size=4, steps=24, mode="min",
+          scores={3e-5: 4.317, 1e-4: 4.137, 3e-4: 4.100, 1e-3: 4.433}, **_SMOL),
+    Sweep(label="SmolLM2-135M, LoRA rank 8, editorials: loss", batch_size=4, steps=24, mode="min",
+          method="lora", scores={3e-4: 4.352, 1e-3: 4.137, 3e-3: 4.072, 1e-2: 4.165}, **_SMOL),
 )  # fmt: skip

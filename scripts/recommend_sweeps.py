@@ -1,0 +1,129 @@
+"""Short sweeps of the peak rate on data that are no task of the bench, for `recommend/measured.py`.
+
+    python scripts/recommend_sweeps.py --output sweeps.jsonl [--only NAME,...]
+
+The bench's models, other data of its packages, half a power of ten a step, a tenth of warm-up and
+linear decay, as the autopilot trains. A line a run is written as it ends; what is there is not run
+again. At the end the mean losses over seeds, as they stand in `measured.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lrpilot.bench.lab import DivergedError, Lab, losses_on
+from lrpilot.bench.task import Task, Workload
+from lrpilot.bench.tasks import TASKS, images, minilm, packages, smollm
+from lrpilot.bench.tasks.bytes_gpt import Blocks
+from lrpilot.bench.tasks.ratings import rated_sentences
+from lrpilot.tune import demo_text
+from lrpilot.tune.resnet_thin import MEAN_RGB
+
+WARMUP = 0.1  # assumed: the autopilot's
+_BLOCK = 64  # tokens, as in the bench
+
+
+def _effnet_emoji(seed: int, parent: Task) -> Workload:
+    """EfficientNet on the emoji of the ResNet's task."""
+    mean, std = (255 * images._channels(v) for v in (images._MEAN, images._STD))
+    train, validation, test = (replace(part, mean=mean, std=std) for part in images._emoji())
+    return replace(parent.build(seed), train=train, validation=validation, test=test)
+
+
+def _resnet_digits(seed: int, parent: Task) -> Workload:
+    """ResNet-50-thin on the digits of EfficientNet's task."""
+    mean, std = images._channels(MEAN_RGB), torch.ones(3, 1, 1)
+    train, validation, test = (replace(part, mean=mean, std=std) for part in images._digits())
+    whole = replace(parent.build(seed), train=train, validation=validation, test=test)
+    return replace(whole, new_model=partial(_ten_classes, whole.new_model))
+
+
+def _ten_classes(new_model: Callable[[], Any]) -> Any:
+    model = new_model()
+    last = model.inner.classifier[-1]
+    model.inner.classifier[-1] = torch.nn.Linear(last.in_features, 10)
+    return model
+
+
+def _editorial_signs(seed: int, parent: Task) -> Workload:
+    """Editorial sentences, good or bad."""
+    train, validation, test = minilm._parts("editorials", (640, 200, 800))
+    return replace(parent.build(seed), train=train, validation=validation, test=test)
+
+
+def _editorial_text(seed: int, parent: Task) -> Workload:
+    """Editorial sentences as running text."""
+    tokenizer = packages.transformers().AutoTokenizer.from_pretrained(demo_text.model_folder())
+    sentences = [text for _, text in rated_sentences("editorials")]
+    order = np.random.default_rng(0).permutation(len(sentences))
+    sizes = smollm._PARTS
+    found = tokenizer("\n".join(sentences[i] for i in order), verbose=False)["input_ids"]
+    whole = torch.tensor(found[: sum(sizes) * _BLOCK]).view(-1, _BLOCK)
+    train, validation, test = (Blocks(part) for part in torch.split(whole, list(sizes)))
+    return replace(parent.build(seed), train=train, validation=validation, test=test)
+
+
+SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, the seeds
+    "effnet-emoji": ("effnet-digits", _effnet_emoji, (3e-4, 1e-3, 3e-3, 1e-2), 2),
+    "resnet-digits": ("resnet-emoji", _resnet_digits, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2),
+    "minilm-lora-editorials": ("minilm-lora", _editorial_signs, (1e-3, 3e-3, 1e-2, 3e-2), 2),
+    "smollm-lora-editorials": ("smollm-lora", _editorial_text, (3e-4, 1e-3, 3e-3, 1e-2), 1),
+    "minilm-editorials": ("minilm-few", _editorial_signs, (3e-5, 1e-4, 3e-4, 1e-3), 2),
+    "smollm-editorials": ("smollm", _editorial_text, (3e-5, 1e-4, 3e-4, 1e-3), 1),
+}
+STEPS = {"resnet-digits": 60, "minilm-editorials": 60}
+
+
+def one(name: str, rate: float, seed: int) -> float:
+    """Mean test loss of one run; infinite where it diverged."""
+    parent, build, _, _ = SWEEPS[name]
+    task = TASKS[parent]
+    task = replace(task, steps=STEPS.get(name, task.steps), build=partial(build, parent=task))
+    workload = task.build(seed)
+    try:
+        model = Lab(task, seed, workload).start().constant(rate, warmup=WARMUP)
+    except DivergedError:
+        return float("inf")
+    return float(losses_on(model, workload.test, workload).mean())
+
+
+def main() -> None:
+    """Run what is missing, and print the means."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--only", default=",".join(SWEEPS), help="names, comma-separated")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    if args.output.exists():
+        rows = [json.loads(line) for line in args.output.read_text(encoding="utf-8").splitlines()]
+    done = {(row["sweep"], row["rate"], row["seed"]) for row in rows}
+    for name in args.only.split(","):
+        for seed in range(SWEEPS[name][3]):
+            for rate in SWEEPS[name][2]:
+                if (name, rate, seed) in done:
+                    continue
+                row = {"sweep": name, "rate": rate, "seed": seed, "loss": one(name, rate, seed)}
+                with args.output.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(row, flush=True)
+                rows.append(row)
+    means: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        means[row["sweep"]][row["rate"]].append(row["loss"])
+    for name, scores in means.items():
+        print(name, {rate: round(float(np.mean(found)), 3) for rate, found in scores.items()})
+
+
+if __name__ == "__main__":
+    main()
