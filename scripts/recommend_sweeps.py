@@ -23,7 +23,7 @@ import torch
 
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
 from lrpilot.bench.task import Task, Workload
-from lrpilot.bench.tasks import TASKS, images, minilm, packages, smollm
+from lrpilot.bench.tasks import TASKS, bytes_gpt, images, minilm, packages, smollm
 from lrpilot.bench.tasks.bytes_gpt import Blocks
 from lrpilot.bench.tasks.ratings import rated_sentences
 from lrpilot.tune import demo_text
@@ -61,15 +61,26 @@ def _editorial_signs(seed: int, parent: Task) -> Workload:
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
-def _editorial_text(seed: int, parent: Task) -> Workload:
+def _editorials() -> str:
     """Editorial sentences as running text."""
-    tokenizer = packages.transformers().AutoTokenizer.from_pretrained(demo_text.model_folder())
     sentences = [text for _, text in rated_sentences("editorials")]
     order = np.random.default_rng(0).permutation(len(sentences))
+    return "\n".join(sentences[i] for i in order)
+
+
+def _editorial_tokens(seed: int, parent: Task) -> Workload:
+    tokenizer = packages.transformers().AutoTokenizer.from_pretrained(demo_text.model_folder())
     sizes = smollm._PARTS
-    found = tokenizer("\n".join(sentences[i] for i in order), verbose=False)["input_ids"]
+    found = tokenizer(_editorials(), verbose=False)["input_ids"]
     whole = torch.tensor(found[: sum(sizes) * _BLOCK]).view(-1, _BLOCK)
     train, validation, test = (Blocks(part) for part in torch.split(whole, list(sizes)))
+    return replace(parent.build(seed), train=train, validation=validation, test=test)
+
+
+def _editorial_bytes(seed: int, parent: Task) -> Workload:
+    sizes = bytes_gpt._PARTS
+    whole = bytes_gpt.blocks(_editorials())[: sum(sizes)]
+    validation, test, train = (Blocks(part) for part in torch.split(whole, list(sizes)))
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
@@ -77,11 +88,14 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "effnet-emoji": ("effnet-digits", _effnet_emoji, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "resnet-digits": ("resnet-emoji", _resnet_digits, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2),
     "minilm-lora-editorials": ("minilm-lora", _editorial_signs, (1e-3, 3e-3, 1e-2, 3e-2), 2),
-    "smollm-lora-editorials": ("smollm-lora", _editorial_text, (3e-4, 1e-3, 3e-3, 1e-2), 1),
+    "smollm-lora-editorials": ("smollm-lora", _editorial_tokens, (3e-4, 1e-3, 3e-3, 1e-2), 1),
     "minilm-editorials": ("minilm-few", _editorial_signs, (3e-5, 1e-4, 3e-4, 1e-3), 2),
-    "smollm-editorials": ("smollm", _editorial_text, (3e-5, 1e-4, 3e-4, 1e-3), 1),
+    "smollm-editorials": ("smollm", _editorial_tokens, (3e-5, 1e-4, 3e-4, 1e-3), 1),
+    "bytes-editorials": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
+    "bytes-editorials-30": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
+    "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
 }
-STEPS = {"resnet-digits": 60, "minilm-editorials": 60}
+STEPS = {"resnet-digits": 60, "minilm-editorials": 60, "bytes-editorials-30": 30}
 
 
 def one(name: str, rate: float, seed: int) -> float:

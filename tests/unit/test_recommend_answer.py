@@ -49,7 +49,7 @@ def test_a_larger_batch_never_takes_less() -> None:
 def test_fewer_steps_take_more_in_small_models_and_nothing_in_large_ones() -> None:
     small = [centre(model="all-MiniLM-L6-v2", task="sentiment", steps=s) for s in (50, 200, 1000)]
     assert small == sorted(small, reverse=True)
-    assert small[0] > 3 * small[-1]
+    assert small[0] > 2 * small[-1]
     assert centre(model="llama-3.1-8b", task="chat", steps=50) == pytest.approx(
         centre(model="llama-3.1-8b", task="chat", steps=5000), rel=1e-9
     )
@@ -60,7 +60,7 @@ def test_a_short_run_widens_the_band() -> None:
         found = recommend(RunFacts(model="all-MiniLM-L6-v2", task="sentiment", steps=steps))
         return math.log10(found.high / found.low)
 
-    assert width(50) > width(5000) + 0.03
+    assert width(50) > width(5000) + 0.01
 
 
 def test_the_rank_moves_the_rate_as_a_power() -> None:

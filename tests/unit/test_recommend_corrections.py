@@ -16,26 +16,31 @@ from lrpilot.recommend.table import Recipe, load_recipes
 
 def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None:
     assert corrections.shortness(Case(steps=20, params=2.5e7)) == pytest.approx((1.0, 1.0))
-    assert corrections.shortness(Case(steps=100, params=2.5e6)) == pytest.approx((2.0, 1.0))
+    assert corrections.shortness(Case(steps=100, params=2.5e6)) == pytest.approx((2.0**0.7, 1.0))
     half = math.log10(5) / 2  # of the way from 100 steps to 500, in powers of ten
     assert corrections.shortness(Case(steps=100 * 10**half, params=2.5e6)) == pytest.approx(
-        (1.0, 0.5)
+        (2.0**0.7 / 2, 0.5)
     )
     least = corrections.shortness(Case(steps=1, params=300))
-    assert least == pytest.approx((math.log10(2.5e8 / 3e5), 1.0))
+    assert least == pytest.approx((math.log10(2.5e8 / 3e5) ** 0.7, 1.0))
     nothing = [Case(steps=500, params=5e6), Case(steps=10, params=2.5e8), Case(steps=10)]
     for case in (*nothing, Case(params=5e6)):
         assert corrections.shortness(case) == (0.0, 0.0)
 
 
-FITTED = corrections.ShortRuns(slope=0.5, few=0.7, sd=0.3)
+FITTED = corrections.ShortRuns(slope=0.5, convolution=0.8, few=0.4, sd=0.3)
 
 
-@pytest.mark.parametrize(("group", "by"), [("weights", 1.0), (None, 1.0), ("few", 0.7)])
-def test_the_short_run_shift_is_slope_times_size_and_for_lora_one_for_all(
-    group: str | None, by: float
+@pytest.mark.parametrize(
+    ("group", "architecture", "by"),
+    [("weights", "encoder", 0.5), (None, None, 0.5), ("few", "decoder", 0.9),
+     ("weights", "cnn", 0.8), ("few", "cnn", 1.2)],
+)  # fmt: skip
+def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
+    group: str | None, architecture: str | None, by: float
 ) -> None:
-    shift = corrections.short_run(Case(steps=100, params=2.5e6, method_group=group), FITTED)
+    case = Case(steps=100, params=2.5e7, method_group=group, architecture=architecture)
+    shift = corrections.short_run(case, FITTED)
     assert shift is not None
     assert (shift.by, shift.sd) == pytest.approx((by, 0.3))
     mild = corrections.short_run(Case(steps=100, params=2.5e8 / 10**0.125), FITTED)

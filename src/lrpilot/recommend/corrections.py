@@ -15,9 +15,10 @@ from lrpilot.recommend.cases import Case
 
 # measured: MiniLM peaks .5 above its recipes in 40 to 62 steps, and not above them in 400
 SHORT_STEPS, LONG_STEPS = 100.0, 500.0  # all of the correction up to the first, none from the other
-SMALL_PARAMS = 2.5e8  # assumed: no sweep of ours above 1.4e8, and that one agrees with the recipes
+SMALL_PARAMS = 2.5e8  # assumed: no sweep of ours above 1.4e8, and that one is near the recipes
 LEAST_PARAMS = 3e5  # measured: our smallest model; beyond it no slope is known
-FADE = 0.25  # assumed: powers of ten of size over which the correction of LoRA sets in
+SIZE_POWER = 0.7  # measured: docs/log.md; with a model left out .16 powers of ten, linearly .23
+FADE = 0.25  # assumed: powers of ten of size over which the rest of the correction sets in
 
 # paper: Chen et al. 2023 (Lion) say 3 to 10 times less than AdamW; six recipes of the table have a
 # median of 3 times less, at a scatter of .4, so the paper's least
@@ -49,14 +50,23 @@ class ShortRuns:
     """How far sweeps of small models in short runs peak above what recipes say.
 
     Attributes:
-        slope: All weights: powers of ten for each power of ten of parameters below SMALL_PARAMS.
-        few: Few weights (LoRA): powers of ten, whatever the size.
+        slope: Transformers: powers of ten for a tenth of SMALL_PARAMS; it grows with SIZE_POWER of
+            the powers of ten below.
+        convolution: The same of convolutional nets.
+        few: What few weights (LoRA) add, whatever the size.
         sd: What the sweeps scatter about that.
     """
 
     slope: float
+    convolution: float
     few: float
     sd: float
+
+    def above(self, case: Case) -> float:
+        """Powers of ten above the recipes."""
+        size, few = shortness(case)
+        slope = self.convolution if case.architecture == "cnn" else self.slope
+        return slope * size + (self.few * few if case.method_group == "few" else 0.0)
 
 
 def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
@@ -65,31 +75,30 @@ def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
     Our sweeps were of AdamW on all weights or LoRA; nothing is carried over to other optimizers,
     prompts or probes.
     """
-    weights, few = shortness(case)
+    _, whole = shortness(case)
     swept = case.optimizer_scale in (None, "adam") and case.method_group in (None, "weights", "few")
     swept = swept and case.optimizer != "adafactor"
-    if not few or not swept:
+    if not whole or not swept:
         return None
     text = (
         f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters:"
         " sweeps of small models in short runs peak above what recipes say"
     )
-    by = fitted.few * few if case.method_group == "few" else fitted.slope * weights
-    return Shift(rule="short-run", text=text, by=by, sd=fitted.sd * few)
+    return Shift(rule="short-run", text=text, by=fitted.above(case), sd=fitted.sd * whole)
 
 
 def shortness(case: Case) -> tuple[float, float]:
-    """How much of the correction a case gets: for all weights, and for few.
+    """How much of the correction a case gets: of what grows with the size, and of the rest.
 
-    Powers of ten below SMALL_PARAMS, and 1; both fade with the steps, the second one with the
-    size, too. Zero where size or steps are unknown.
+    Powers of ten below SMALL_PARAMS, to SIZE_POWER, and 1; both fade with the steps, the second one
+    with the size, too. Zero where size or steps are unknown.
     """
     if case.steps is None or case.params is None:
         return 0.0, 0.0
     short = log10(LONG_STEPS / case.steps) / log10(LONG_STEPS / SHORT_STEPS)
     short = min(1.0, max(0.0, short))
     small = max(0.0, log10(SMALL_PARAMS / max(case.params, LEAST_PARAMS)))
-    return short * small, short * min(1.0, small / FADE)
+    return short * small**SIZE_POWER, short * min(1.0, small / FADE)
 
 
 def lion(optimizer: str) -> Shift | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.corrections import ShortRuns, shortness
+from lrpilot.recommend.corrections import ShortRuns
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
@@ -28,7 +28,6 @@ Indices = NDArray[np.int64]
 
 # assumed: a wide log-normal prior on each variance, about .02 squared powers of ten, a factor e**2
 _PRIOR_LOG, _PRIOR_SD = float(np.log(0.02)), 2.0
-_REAL_PARAMS = 1e6  # assumed: no published model that is fine-tuned is smaller
 _ITERATIONS = 25  # assumed: the likelihood gains less than a tenth beyond
 _BOUNDS = (-12.0, 3.0)  # assumed: log variances, from nothing to far more than the table's spread
 
@@ -200,26 +199,21 @@ def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep,
 def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
     """The correction by least squares; a model's sweeps share one vote, those with LoRA another.
 
-    Sweeps of all weights of models below _REAL_PARAMS are left out: they contradict each other, by
-    .3 to 2.0 powers of ten, and the slope through the larger ones passes between them.
+    Sweeps without a warm-up, which are single runs a power of ten apart, are left out.
     """
-    gaps = short_run_gaps(blend, recipes)
-    gaps = [
-        (sweep, gap)
-        for sweep, gap in gaps
-        if sweep.params >= _REAL_PARAMS or sweep.case.method_group == "few"
-    ]
+    gaps = [(sweep, gap) for sweep, gap in short_run_gaps(blend, recipes) if sweep.warmup]
     above = np.array([gap for _, gap in gaps])
+    parts = [ShortRuns(1.0, 0.0, 0.0, 0.0), ShortRuns(0.0, 1.0, 0.0, 0.0),
+             ShortRuns(0.0, 0.0, 1.0, 0.0)]  # fmt: skip
+    design = np.array([[part.above(sweep.case) for part in parts] for sweep, _ in gaps])
     models = [(sweep.params, sweep.method) for sweep, _ in gaps]
-    few = np.array([sweep.case.method_group == "few" for sweep, _ in gaps])
-    short = np.array([shortness(sweep.case) for sweep, _ in gaps])
-    design = np.where(few[:, None], [0.0, 1.0], [1.0, 0.0]) * short
     share = np.array([1.0 / models.count(model) for model in models])
     root = np.sqrt(share)
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found
-    sd = float(np.sqrt(share @ off**2 / share.sum()))
-    return ShortRuns(slope=float(found[0]), few=float(found[1]), sd=sd)
+    sd = float(np.sqrt(share @ off**2 / (share.sum() - len(parts))))
+    slope, convolution, few = found.tolist()
+    return ShortRuns(slope, convolution, few, sd)
 
 
 def join(found: Sequence[Answers]) -> Answers:
