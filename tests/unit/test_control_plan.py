@@ -7,7 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrpilot.control import Budget
-from lrpilot.control.plan import evaluation_steps
+from lrpilot.control.plan import affordable, evaluation_steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "batch", "least", "plan"),
+    [
+        (100, 16, 8, (32, 14)),  # 4,800 passes, a tenth over 15
+        (60, 16, 32, (32, 8)),  # 288 passes are nine times 32
+        (24, 4, 4, (4, 6)),
+        (24, 4, 8, (8, 6)),  # never fewer
+    ],
+)
+def test_validation_costs_a_tenth_of_the_run(
+    steps: int, batch: int, least: int, plan: tuple[int, int]
+) -> None:
+    assert affordable(steps, batch, evaluations=14, least=least) == plan
+
+
+def test_fewer_validations_than_six_are_left_as_they_are() -> None:
+    assert affordable(24, 4, evaluations=2, least=8) == (9, 2)
+    assert affordable(10, 4, evaluations=2, least=8) == (8, 2)
 
 
 def test_half_of_them_lie_in_the_climb() -> None:

@@ -425,6 +425,14 @@ def test_without_a_validation_to_spare_nothing_is_stretched() -> None:
     assert (world.times, len(world.validated)) == (1.0, 3)
 
 
+def test_where_validations_are_few_a_recommendation_is_watched_less_and_stretched_as_far() -> None:
+    few = Budget(steps=24, evaluations=6)
+    world = World(limit=2e-3, budget=few, line=lambda times: abs(times - 0.5))
+    world.run()
+    assert world.validated == [0, 2, 11, 24, 24, 24, 24]
+    assert world.times == pytest.approx(1.2**-2)
+
+
 def test_a_stretch_that_is_not_finite_is_left() -> None:
     world = World(limit=2e-3, line=lambda times: math.nan if times > 1.1 else 2 - times)
     world.run()

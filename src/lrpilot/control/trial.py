@@ -8,8 +8,9 @@
   on most validation examples, the rate is raised and the next trial follows at once; if it is
   better but not on most, there is another one later. Either way the training goes on from the end
   of the lower branch, whose steps are not lost.
-- *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
-  worse goes back to the best state, too.
+- *Rest*: the rate is annealed to zero. A validation that is no better cuts a rate that was raised
+  or that only the user vouches for; one that is worse goes back to the best state, too. A
+  recommendation is left for a sure worsening alone.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began, further or
   back, as long as validation gains: a rate that was too low stopped short, one that was too high
@@ -66,6 +67,8 @@ class TrialController:
         further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
             is better at this one-sided p-value.
         most_stretches: Validations for that, at most.
+        stretch_reserve: Validations that are left for that where a recommendation was not raised
+            and needs less watching.
 
     Source:
         The line through the pretrained and the fine-tuned weights: Wortsman et al., "Robust
@@ -100,6 +103,7 @@ class TrialController:
     further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
     back_doubt: float = 0.5  # measured: docs/log.md, any better mean
     most_stretches: int = 6  # assumed
+    stretch_reserve: int = 3  # assumed: a step further, and two back
     name: str = "trial"
 
     def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
@@ -283,7 +287,8 @@ class TrialController:
         """Anneal until the next validation."""
         gap = max(1, round(self.rest_frac * state.budget.steps))
         check = state.step + gap
-        if state.budget.evaluations - state.validations < 2:
+        kept = self.stretch_reserve if self._innocent(state) else 0
+        if state.budget.evaluations - state.validations < 2 + kept:
             check = state.budget.steps
         state = replace(state, phase="rest", begun=state.step, check=check)
         return self._say(state, action, rule, reason, figures, keep=keep)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from lrpilot.control import Budget, Controller, controller
+from lrpilot.control.plan import affordable
 from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
@@ -36,7 +37,6 @@ from lrpilot.record import RecordWriter
 
 _WEIGHTS = "model.safetensors"  # transformers' name
 _EXTRA = "lrpilot"  # our folder inside a checkpoint of Trainer's own
-_VALIDATION_SHARE = 0.1  # assumed: what steering may cost
 _LEAST_EXAMPLES = 32  # assumed: fewer cannot tell which branch of a trial is better
 _UNANNEALED = ("constant", "constant_with_warmup")
 
@@ -292,10 +292,11 @@ class AutopilotCallback(TrainerCallback):
             examples = len(loader.dataset)
             per_epoch = max(1, -(-len(loader) // args.gradient_accumulation_steps))
         steps = int(state.max_steps)
+        evaluations = self._evaluations
         if self._max_examples is None:
-            share = _VALIDATION_SHARE * 3.0  # assumed: a forward pass is a third of a training one
-            fit = int(share * steps * batch / (self._evaluations + 1))
-            self._max_examples = max(_LEAST_EXAMPLES, fit)
+            self._max_examples, evaluations = affordable(
+                steps, batch, evaluations=evaluations, least=_LEAST_EXAMPLES
+            )
         facts = self._facts or RunFacts()
         facts = replace(
             facts,
@@ -306,7 +307,7 @@ class AutopilotCallback(TrainerCallback):
         budget = Budget(
             steps=steps,
             steps_per_epoch=per_epoch,
-            evaluations=min(self._evaluations, steps),
+            evaluations=min(evaluations, steps),
             anneal=str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
             in _UNANNEALED,
         )

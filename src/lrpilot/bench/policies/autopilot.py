@@ -7,11 +7,11 @@ from typing import Any
 
 from lrpilot.bench.lab import Lab, Result
 from lrpilot.control import Controller
+from lrpilot.control.plan import affordable
 from lrpilot.torch import Autopilot
 
-_SHARE = 0.1  # as `AutopilotCallback`: what validation may cost, as a share of the run
-_EVALUATIONS = 14  # as there
-_LEAST = 8  # assumed: fewer examples decide nothing
+_EVALUATIONS = 14  # as `AutopilotCallback`
+_LEAST, _MOST = 4, 96  # assumed: examples; fewer decide nothing, more tell little more
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Pilot:
         policy: Its policy.
         examples: Validation examples; None: as many as keep all validations within a tenth of the
             run's passes, 96 at most.
-        evaluations: Its validations.
+        evaluations: Its validations, at most.
     """
 
     name: str = "autopilot"
@@ -42,17 +42,19 @@ class Pilot:
             recommended = recommend(lab.facts)
             start = recommended.low if self.policy == "validation" else recommended.peak_lr
             start_lr = start * self.off_by
-        examples = self.examples
+        examples, evaluations = self.examples, self.evaluations
         if examples is None:
-            passes = 3 * lab.task.steps * lab.task.batch_size
-            examples = min(96, max(_LEAST, int(_SHARE * passes / (self.evaluations + 1))))
+            examples, evaluations = affordable(
+                lab.task.steps, lab.task.batch_size, evaluations=evaluations, least=_LEAST
+            )
+            examples = min(examples, _MOST)
         pilot = Autopilot(
             training.model,
             training.optimizer,
             total_steps=lab.task.steps,
             evaluate=lambda: training.validate(examples),
             policy=self.policy,
-            evaluations=self.evaluations,
+            evaluations=evaluations,
             steps_per_epoch=training.steps_per_epoch,
             facts=lab.facts,
             start_lr=start_lr,
