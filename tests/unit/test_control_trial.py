@@ -281,19 +281,25 @@ def test_short_branches_are_not_tried_least_of_all_against_a_recommendation(
 # -- the rest -----------------------------------------------------------------------------------
 
 
-def test_a_validation_that_is_no_better_cuts_a_rate_that_only_the_user_vouches_for() -> None:
-    world = World(limit=2e-3, recommendation=given(1e-3), unequal=3.0,
-                  extra=lambda step: 0.54 if step > 100 else 0.0)  # fmt: skip
+@pytest.mark.parametrize(
+    ("start", "epoch", "extra", "cut"),
+    [
+        (BAND, 1, 0.4, True),  # seen often, it may be learnt by heart
+        (BAND, 60, 0.4, False),
+        (BAND, None, 0.4, False),
+        (given(1e-3), 60, 0.54, True),
+    ],
+)
+def test_a_validation_that_is_no_better_cuts_the_rate_but_a_recommendation_on_new_data(
+    start: Recommendation, epoch: int | None, extra: float, cut: bool
+) -> None:
+    world = World(limit=2e-3, recommendation=start, unequal=3.0,
+                  budget=Budget(steps=STEPS, steps_per_epoch=epoch),
+                  extra=lambda step: extra if step > 100 else 0.0)  # fmt: skip
     state = world.run()
-    assert world.steps("cut", "stale")
-    assert state.level <= 0.5
-
-
-def test_a_recommendation_that_no_trial_raised_is_not_cut_for_one_noisy_validation() -> None:
-    world = World(limit=2e-3, extra=lambda step: 0.4 if step > 100 else 0.0, unequal=3.0)
-    state = world.run()
-    assert world.steps("hold", "stale")
-    assert state.level == 1.0
+    assert bool(world.steps("cut", "stale")) is cut
+    assert bool(world.steps("hold", "stale")) is not cut
+    assert (state.level <= 0.5) is cut
 
 
 def test_one_that_is_clearly_worse_goes_back_as_well() -> None:
@@ -426,7 +432,7 @@ def test_without_a_validation_to_spare_nothing_is_stretched() -> None:
 
 
 def test_where_validations_are_few_a_recommendation_is_watched_less_and_stretched_as_far() -> None:
-    few = Budget(steps=24, evaluations=6)
+    few = Budget(steps=24, evaluations=6, steps_per_epoch=24)
     world = World(limit=2e-3, budget=few, line=lambda times: abs(times - 0.5))
     world.run()
     assert world.validated == [0, 2, 11, 24, 24, 24, 24]

@@ -8,9 +8,9 @@
   on most validation examples, the rate is raised and the next trial follows at once; if it is
   better but not on most, there is another one later. Either way the training goes on from the end
   of the lower branch, whose steps are not lost.
-- *Rest*: the rate is annealed to zero. A validation that is no better cuts a rate that was raised
-  or that only the user vouches for; one that is worse goes back to the best state, too. A
-  recommendation is left for a sure worsening alone.
+- *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
+  worse goes back to the best state, too. A recommendation that no trial raised is left for a sure
+  worsening alone while data are nearly new.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began, further or
   back, as long as validation gains: a rate that was too low stopped short, one that was too high
@@ -57,18 +57,17 @@ class TrialController:
             recommendation to be left; that factor only until it is too much.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
-        cut_factor: Level after a validation that is no better, as a share of the one before; a
-            recommendation that no trial raised stays.
-        keep_level: Level of the test by which an earlier state is kept at the end, and in the rest
-            instead of `late_harm` where a recommendation was not raised.
+        cut_factor: Level after a validation that is no better, as a share of the one before.
+        keep_level: Level of the test by which an earlier state is kept at the end.
+        trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
+            that no trial raised is not cut, and is left at `keep_level` instead of `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is multiplied or divided by this
             at a time.
         further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
             is better at this one-sided p-value.
         most_stretches: Validations for that, at most.
-        stretch_reserve: Validations that are left for that where a recommendation was not raised
-            and needs less watching.
+        stretch_reserve: Validations that are left for that while a recommendation is trusted.
 
     Source:
         The line through the pretrained and the fine-tuned weights: Wortsman et al., "Robust
@@ -98,6 +97,7 @@ class TrialController:
     late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
     cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
+    trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed
     stretch_factor: float = 1.2  # measured: docs/log.md
     further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
@@ -268,7 +268,7 @@ class TrialController:
             state, reason = self._mark(state, new), f"the best so far: {told}"
             return self._rest(state, "hold", "stable", reason, figures, keep=True)
         reason = f"no better than step {state.best_step}: {told}"
-        if self._innocent(state):
+        if self._trusted(state):
             reason = f"{reason}; the recommended rate stays"
             return self._rest(state, "hold", "stale", reason, figures, keep=False)
         state = replace(state, level=state.level * self.cut_factor)
@@ -287,7 +287,7 @@ class TrialController:
         """Anneal until the next validation."""
         gap = max(1, round(self.rest_frac * state.budget.steps))
         check = state.step + gap
-        kept = self.stretch_reserve if self._innocent(state) else 0
+        kept = self.stretch_reserve if self._trusted(state) else 0
         if state.budget.evaluations - state.validations < 2 + kept:
             check = state.budget.steps
         state = replace(state, phase="rest", begun=state.step, check=check)
@@ -364,13 +364,15 @@ class TrialController:
 
     # -- small pieces -----------------------------------------------------------------------
 
-    def _innocent(self, state: TrialState) -> bool:
-        """Whether the rate is a recommendation's, which one noisy validation does not convict."""
-        return state.founded and state.level <= 1.0
+    def _trusted(self, state: TrialState) -> bool:
+        """Whether the rate is a recommendation's that no trial raised, on data still nearly new."""
+        epoch = state.budget.steps_per_epoch
+        new = epoch is None or state.step <= self.trusted_epochs * epoch
+        return state.founded and state.level <= 1.0 and new
 
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)
-        doubt = self.keep_level if self._innocent(state) else self.late_harm
+        doubt = self.keep_level if self._trusted(state) else self.late_harm
         return far and seen.worse(doubt=doubt)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
