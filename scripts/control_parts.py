@@ -33,6 +33,9 @@ NEVER = 10**9
 VARIANTS = {
     "as it is": TrialController(),
     "without trials": TrialController(least_steps=NEVER),
+    "trials of two steps, too": TrialController(least_steps=2),
+    "a recommendation is never trusted": TrialController(trusted_epochs=0.0),
+    "a recommendation is always trusted": TrialController(trusted_epochs=NEVER),
     "without warm-up": TrialController(warmup_frac=1e-9),
     "no cut, no roll-back in the rest": TrialController(cut_factor=1.0, late_margin=1e9),
     "without the stretch": TrialController(most_stretches=0),

@@ -1,0 +1,71 @@
+"""Every constant of the default controller, and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSettings:
+    """When to ask for more, when to go back, how far to stretch.
+
+    Attributes:
+        warmup_frac: Share of the budget in which the rate rises.
+        harm, margin: The warm-up failed if validation is worse by this share, at this one-sided
+            p-value.
+        most_losses: About so many training losses of the warm-up are kept for that, evenly spread.
+        restart_factor: Level of a new warm-up, as a share of one that failed.
+        wait_frac: Share of the budget before the first trial, after a recommendation.
+        again_frac: Share of the budget before another trial, after one that was not clear.
+        branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
+            it would be shorter a recommendation is not tried.
+        until: No trial ends after this share of the budget.
+        factor: Rate of the higher branch, as a multiple.
+        agreement, doubt: The rate is raised if the mean difference of the branches over validation
+            examples is so many standard deviations of that difference, at this p-value.
+        first_factor, first_least_steps, first_agreement, first_doubt: The same where there is no
+            recommendation to be left; that factor only until it is too much.
+        rest_frac: Share of the budget between validations in the rest.
+        late_harm, late_margin: The same as `harm` and `margin`, in the rest.
+        cut_factor: Level after a validation that is no better, as a share of the one before.
+        keep_level: Level of the test by which an earlier state is kept at the end.
+        trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
+            that no trial raised is not cut, and is left at `keep_level` instead of `late_harm`.
+        max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
+        stretch_factor: The change of the weights since the start is multiplied or divided by this
+            at a time.
+        further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
+            is better at this one-sided p-value.
+        most_stretches: Validations for that, at most.
+        stretch_reserve: Validations that are left for that while a recommendation is trusted.
+    """
+
+    warmup_frac: float = 0.1  # assumed: the usual share
+    harm: float = 0.1  # assumed
+    most_losses: int = 100  # assumed: more tell no more, and are carried along at every step
+    margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
+    restart_factor: float = 1 / 8  # assumed: a band's half-width
+    wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
+    again_frac: float = 0.1  # measured: docs/log.md, mends trials that noise decided
+    branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
+    least_steps: int = 3  # measured: docs/log.md, two cost more than they tell
+    until: float = 0.6  # assumed: what is left has to be worth a raise
+    factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
+    first_factor: float = 10.0  # assumed: a power of ten, until that is too much
+    agreement: float = 0.6  # measured: docs/log.md; about three examples in four
+    first_least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
+    first_agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
+    doubt: float = 1e-3  # assumed: for few examples
+    first_doubt: float = 0.01  # assumed: there is nothing to be left
+    rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
+    late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
+    late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
+    cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
+    keep_level: float = 0.005  # assumed: .05 shared over ten validations
+    trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
+    max_rollbacks: int = 8  # assumed
+    stretch_factor: float = 1.2  # measured: docs/log.md
+    further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
+    back_doubt: float = 0.5  # measured: docs/log.md, any better mean
+    most_stretches: int = 6  # assumed
+    stretch_reserve: int = 3  # assumed: a step further, and two back
