@@ -56,7 +56,8 @@ class AutopilotCallback(TrainerCallback):
         facts: What you know of the run, for the recommendation; the rest is read off the Trainer.
         evaluations: How many validations to spend at most, without the one before training.
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
-            all validations together near a tenth of the training's cost, 32 at least.
+            all validations together near a tenth of the training's cost; where that were fewer
+            than 32, there are 32 and fewer validations.
         policy: "trial", "validation", "constant", or a controller of your own.
         record: File for the run record; its folder must exist. None keeps none.
         resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
