@@ -183,25 +183,29 @@ def nested(study: Study, groups: NDArray[Any], families: NDArray[Any], sources: 
             yield Nested(kept, fitted, study.answer(kept, asked, fit), fit, scales)
 
 
-def short_run_gaps(blend: Blend, recipes: Sequence[Recipe]) -> list[tuple[Sweep, float]]:
+def short_run_gaps(
+    blend: Blend, recipes: Sequence[Recipe], sweeps: Sequence[Sweep] = SWEEPS
+) -> list[tuple[Sweep, float]]:
     """For each sweep of ours: powers of ten of its best above the recipes."""
-    cases = [sweep.case for sweep in SWEEPS]
+    cases = [sweep.case for sweep in sweeps]
     shares = [usual_layer_decay(case, recipes)[0] for case in cases]
     beliefs = blend.beliefs(
         [replace(case, layer_decay=share) for case, share in zip(cases, shares, strict=True)]
     )
     return [
         (sweep, sweep.best_log_rate - belief.mean)
-        for sweep, belief in zip(SWEEPS, beliefs, strict=True)
+        for sweep, belief in zip(sweeps, beliefs, strict=True)
     ]
 
 
-def fit_short_runs(blend: Blend, recipes: Sequence[Recipe]) -> ShortRuns:
+def fit_short_runs(
+    blend: Blend, recipes: Sequence[Recipe], sweeps: Sequence[Sweep] = SWEEPS
+) -> ShortRuns:
     """The correction by least squares; a model's sweeps share one vote, those with LoRA another.
 
     Sweeps without a warm-up, which are single runs a power of ten apart, are left out.
     """
-    gaps = [(sweep, gap) for sweep, gap in short_run_gaps(blend, recipes) if sweep.warmup]
+    gaps = short_run_gaps(blend, recipes, [sweep for sweep in sweeps if sweep.warmup])
     above = np.array([gap for _, gap in gaps])
     parts = [ShortRuns(1.0, 0.0, 0.0, 0.0), ShortRuns(0.0, 1.0, 0.0, 0.0),
              ShortRuns(0.0, 0.0, 1.0, 0.0)]  # fmt: skip
