@@ -40,7 +40,6 @@ VARIANTS = {
     "no cut, no roll-back in the rest": TrialController(cut_factor=1.0, late_margin=1e9),
     "without the stretch": TrialController(most_stretches=0),
     "a raise on a better mean": TrialController(agreement=0.0, doubt=0.5),
-    "no second look at an unclear trial": TrialController(again_frac=1.0),
     "the first trial after the warm-up": TrialController(wait_frac=0.1),
     "the first trial after 30% of the run": TrialController(wait_frac=0.3),
     "branches half as long": TrialController(branch_frac=0.02),

@@ -74,6 +74,7 @@ class World:
             self.lrs.append(lr)
             batch = math.nan if step in self.broken else self.loss
             self.loss *= math.exp(0.5 * (lr / self.limit)) if lr > self.limit else 1 - 20 * lr
+            self.loss = min(self.loss, 1e30)  # as a 32-bit number
             if self._see(Observation(step=step, train_loss=batch)).evaluate:
                 self._validate(step)
             if step == resume_at:
@@ -131,6 +132,21 @@ def test_a_start_that_does_harm_begins_anew_at_an_eighth() -> None:
     assert state.level == pytest.approx(1 / 8)
     assert world.lrs[20] < world.lrs[19] / 20
     assert world.loss < 1.75
+
+
+def test_harm_that_an_eighth_of_the_rate_does_as_well_is_not_the_rates() -> None:
+    world = World(limit=1e-2, recommendation=given(1e-5),
+                  extra=lambda step: 0.3 if step else 0.0)  # fmt: skip
+    state = world.run()
+    assert world.steps("rollback", "too-high") == [20]
+    assert state.level > 1.0  # and trials find the way up
+
+
+def test_a_start_a_hundred_times_too_high_begins_anew_more_than_once() -> None:
+    world = World(limit=2e-5)
+    state = world.run()
+    assert world.steps("rollback", "too-high")[:2] == [20, 40]
+    assert state.level <= 1 / 64
 
 
 @pytest.mark.parametrize(("epoch", "fails"), [(None, False), (100, False), (10, True)])
@@ -215,30 +231,20 @@ def test_a_recommendation_is_left_only_where_most_examples_gain(
     assert bool(world.steps("raise", "trial")) is raised
 
 
-def test_a_trial_that_is_not_clear_is_repeated_once() -> None:
-    world = World(limit=2e-2, unequal=4.0, pilot=TrialController(again_frac=0.05))
+def test_a_trial_that_is_not_clear_ends_the_trials() -> None:
+    world = World(limit=2e-2, unequal=4.0)
     state = world.run()
-    assert world.steps("rollback", "trial") == [48, 74]
+    assert world.steps("rollback", "trial") == [48]
     assert state.level == 1.0
 
 
-def test_a_raise_earns_another_repetition() -> None:
-    pilot = TrialController()
-    state = pilot.init(BAND, Budget(steps=STEPS))
-    for step, mean in ((0, 2.0), (20, 1.9)):
-        seen = Evaluation.of(OFFSETS + mean)
-        _, state = pilot.update(state, Observation(step=step, validation=seen))
-    better, mixed = -0.1 + 0.01 * OFFSETS, -0.01 + OFFSETS - OFFSETS.mean()
-    _, state = pilot.update(state, Observation(step=40))
-    for step, effect, phase in ((40, mixed, "hold"), (76, better, "higher"), (92, mixed, "hold")):
-        if state.phase == "hold":
-            _, state = pilot.update(state, Observation(step=step))
-        for after, change in ((8, effect), (16, 0.0)):
-            at = step + after
-            assert pilot.update(state, Observation(step=at))[0].evaluate
-            seen = Evaluation.of(OFFSETS + 1.8 + change)
-            _, state = pilot.update(state, Observation(step=at, validation=seen))
-        assert state.phase == phase
+def test_a_branch_that_got_worse_is_no_reason_to_cut_where_a_higher_rate_does_better() -> None:
+    """Batch norm's statistics spoil validation once training moves; a higher rate still helps."""
+    world = World(limit=1e-3, recommendation=given(1e-5),
+                  extra=lambda step: 0.05 if step > 20 else 0.0)  # fmt: skip
+    world.run()
+    assert not world.steps("cut", "stale")
+    assert world.steps("raise", "trial")
 
 
 def test_no_trial_ends_after_three_fifths_of_the_run() -> None:

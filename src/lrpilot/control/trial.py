@@ -5,9 +5,8 @@
 - *Trial*: from one point the training goes on twice, over the same batches, for a few steps that
   are annealed to zero: at a multiple of the rate, and at the rate. Annealed, because a higher rate
   leaves more noise in the weights and would look worse than it is. If the higher branch is better
-  on most validation examples, the rate is raised and the next trial follows at once; if it is
-  better but not on most, there is another one later. Either way the training goes on from the end
-  of the lower branch, whose steps are not lost.
+  on most validation examples, the rate is raised and the next trial follows at once. Either way
+  the training goes on from the end of the lower branch, whose steps are not lost.
 - *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
   worse goes back to the best state, too. A recommendation that no trial raised is left for a sure
   worsening alone while data are nearly new.
@@ -117,7 +116,10 @@ class TrialController(TrialSettings):
         figures = figures_of(new, first, seen)
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
-            return self._roll_back(state, "too-high", reason, figures)
+            if self._relieved(state, new, first):
+                state = replace(state, failed=new)
+                return self._roll_back(state, "too-high", reason, figures)
+            state = replace(state, ceiling=None)
         better = change(new, first).difference < 0.0
         state = self._mark(state, new) if better else state
         wait = state.step
@@ -125,6 +127,8 @@ class TrialController(TrialSettings):
             wait = max(wait, round(self.wait_frac * state.budget.steps))
         state = replace(state, phase="hold", begun=state.step, check=wait, losses=())
         reason = f"warmed up: {seen.sentence()}"
+        if state.failed is not None:
+            reason = f"{reason}, against {state.failed.mean:.4g} at a higher rate"
         if wait == state.step:
             return self._fork(state, "hold", reason, figures, keep=better)
         return self._say(state, "hold", "warm", reason, figures, keep=better)
@@ -170,33 +174,28 @@ class TrialController(TrialSettings):
         if not new.finite:
             return self._roll_back(state, "divergence", "validation is not finite", {})
         state = self._mark(state, new)
-        since = change(new, before)
-        if self._worse(state, since, before):
-            state = replace(state, level=state.level * self.cut_factor)
-            reason = f"worse than before the trial by {since.sentence()}; the rate is cut"
-            return self._rest(state, "cut", "stale", reason, {}, keep=True)
         higher, times = state.higher, f"{state.factor:g} times the rate"
         seen, figures, told = _DIVERGED, {}, f"{times} diverges"
         if higher is not None and higher.finite:
             seen = change(higher, new)
             figures = figures_of(higher, new, seen)
             told = f"{times} changes validation by {seen.sentence()}"
+        since = change(new, before)
+        if seen.difference >= 0.0 and self._worse(state, since, before):
+            state = replace(state, level=state.level * self.cut_factor)
+            reason = f"worse than before the trial by {since.sentence()}; {told}; the rate is cut"
+            return self._rest(state, "cut", "stale", reason, figures, keep=True)
         least, doubt = self.agreement, self.doubt
         if not state.founded:
             least, doubt = self.first_agreement, self.first_doubt
         spread = seen.standard_error * math.sqrt(new.n)
         clear = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
         if clear and -seen.difference >= least * spread:
-            state = replace(state, level=state.level * state.factor, doubted=False)
+            state = replace(state, level=state.level * state.factor)
             return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         if state.factor > self.factor:
             state = replace(state, factor=self.factor)
             return self._fork(state, "hold", f"{told}: the rate stays", figures, keep=True)
-        if seen.difference < 0.0 and not state.doubted:
-            again = state.step + round(self.again_frac * state.budget.steps)
-            state = replace(state, phase="hold", begun=state.step, check=again, doubted=True)
-            told = f"{told}, too little for a raise: another trial later"
-            return self._say(state, "hold", "stable", told, figures, keep=True)
         return self._rest(state, "hold", "stable", f"{told}: the rate stays", figures, keep=True)
 
     def _watch(
@@ -305,6 +304,13 @@ class TrialController(TrialSettings):
         return self._rest(state, "rollback", rule, reason, figures, keep=False)
 
     # -- small pieces -----------------------------------------------------------------------
+
+    def _relieved(self, state: TrialState, new: Evaluation, first: Evaluation) -> bool:
+        """Whether the last restart, if any, spared much of the harm: then a lower rate may help."""
+        failed = state.failed
+        if failed is None or not failed.finite or not new.finite:
+            return True
+        return -change(new, failed).difference > self.relief * change(failed, first).difference
 
     def _trusted(self, state: TrialState) -> bool:
         """Whether the rate is a recommendation's that no trial raised, on data still nearly new."""

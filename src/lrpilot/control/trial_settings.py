@@ -15,8 +15,8 @@ class TrialSettings:
             p-value.
         most_losses: About so many training losses of the warm-up are kept for that, evenly spread.
         restart_factor: Level of a new warm-up, as a share of one that failed.
+        relief: Share of the harm that a new warm-up has to spare; if not, it was not the rate's.
         wait_frac: Share of the budget before the first trial, after a recommendation.
-        again_frac: Share of the budget before another trial, after one that was not clear.
         branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
             it would be shorter a recommendation is not tried.
         until: No trial ends after this share of the budget.
@@ -45,8 +45,8 @@ class TrialSettings:
     most_losses: int = 100  # assumed: more tell no more, and are carried along at every step
     margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
     restart_factor: float = 1 / 8  # assumed: a band's half-width
+    relief: float = 0.5  # assumed: an eighth of the rate does much less harm than half
     wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
-    again_frac: float = 0.1  # measured: docs/log.md, mends trials that noise decided
     branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
     least_steps: int = 3  # measured: docs/log.md, two cost more than they tell
     until: float = 0.6  # assumed: what is left has to be worth a raise

@@ -32,7 +32,7 @@ class TrialState:
         best, best_step: The point that a roll-back returns to, and the latest validation of it or
             on the way to it.
         higher: The validation that ended the higher branch; None if it diverged.
-        doubted: Whether a trial at this level was not clear.
+        failed: The validation after the last warm-up that failed.
         losses: Training losses of the warm-up.
         rollbacks: Roll-backs so far, without those that belong to a trial.
         stretch: The change of the kept weights since the start, as a multiple of what training
@@ -55,7 +55,7 @@ class TrialState:
     best: Evaluation | None = None
     best_step: int = 0
     higher: Evaluation | None = None
-    doubted: bool = False
+    failed: Evaluation | None = None
     losses: tuple[float, ...] = ()
     rollbacks: int = 0
     stretch: float = 1.0
@@ -76,4 +76,4 @@ class TrialState:
         return cls(**data)
 
 
-_EVALUATIONS = ("first", "best", "higher")
+_EVALUATIONS = ("first", "best", "higher", "failed")
