@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from control_parts import ROOT, tested
 
-from lrpilot.bench.lab import Lab, losses_on
 from lrpilot.bench.policies.autopilot import Pilot
 from lrpilot.bench.score import by_task, oracle
 from lrpilot.bench.tasks import TASKS
@@ -27,7 +26,7 @@ from lrpilot.recommend.estimate import Estimator, load_estimator
 from lrpilot.recommend.fitting import fit_short_runs
 from lrpilot.recommend.measured import SWEEPS
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "bench.jsonl"
+RESULTS = ROOT / "results" / "bench.jsonl"
 FAMILIES = {"effnet": "efficientnet", "resnet": "resnet", "minilm": "minilm", "smollm": "smollm",
             "bytes": "gpt2"}  # fmt: skip
 
@@ -57,9 +56,7 @@ def main() -> None:
         with patch("lrpilot.recommend.answer.load_estimator", lambda table, e=estimator: e):
             peak = recommend(task.facts).peak_lr
             for seed in range(args.seeds):
-                workload = task.build(seed)
-                model = Pilot().run(Lab(task, seed, workload)).model
-                loss = float(losses_on(model, workload.test, workload).mean())
+                loss, _ = tested(task, seed, Pilot())
                 regrets.append((loss - truth.losses[seed]) / truth.sd)
         each = " ".join(f"{regret:+.1f}" for regret in regrets)
         print(f"{name}: {usual:.2g}, left out {peak:.2g}: {np.mean(regrets):+.1f} sd ({each})",
