@@ -1,6 +1,6 @@
 """Short sweeps of the peak rate on data that are no task of the bench, for `recommend/measured.py`.
 
-    python scripts/recommend_sweeps.py --output sweeps.jsonl [--only NAME,...]
+    python scripts/recommend_sweeps.py --output sweeps.jsonl [--only NAME,...] [--device cuda]
 
 The bench's models, other data of its packages, half a power of ten a step, a tenth of warm-up and
 linear decay, as the autopilot trains. A line a run is written as it ends; what is there is not run
@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrpilot.bench.devices import on_device
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
 from lrpilot.bench.task import Task, Workload
 from lrpilot.bench.tasks import TASKS, bytes_gpt, images, minilm, packages, smollm
 from lrpilot.bench.tasks.bytes_gpt import Blocks
 from lrpilot.bench.tasks.ratings import rated_sentences
-from lrpilot.tune import demo_text
+from lrpilot.tune import demo_image, demo_text
+from lrpilot.tune.assets import fetch_package
 from lrpilot.tune.resnet_thin import MEAN_RGB
 
 WARMUP = 0.1  # assumed: the autopilot's
@@ -55,10 +57,32 @@ def _ten_classes(new_model: Callable[[], Any]) -> Any:
     return model
 
 
-def _editorial_signs(seed: int, parent: Task) -> Workload:
+def _editorial_signs(
+    seed: int, parent: Task, sizes: tuple[int, int, int] = (640, 200, 800)
+) -> Workload:
     """Editorial sentences, good or bad."""
-    train, validation, test = minilm._parts("editorials", (640, 200, 800))
+    train, validation, test = minilm._parts("editorials", sizes)
     return replace(parent.build(seed), train=train, validation=validation, test=test)
+
+
+def _emoji_names(seed: int, parent: Task, sizes: tuple[int, int, int]) -> Workload:
+    """The names of emoji, in the nine categories that they are sorted into."""
+    file = fetch_package(demo_image.CATEGORIES) / "emoji.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    rows = {e["name"].lower(): e["category"] for e in found if e["category"] != "Component"}
+    kinds = sorted(set(rows.values()))
+    order = np.random.default_rng(0).permutation(len(rows))[: sum(sizes)]
+    names = [list(rows)[i] for i in order]
+    tokens = minilm._encode(names)
+    targets = torch.tensor([kinds.index(rows[name]) for name in names])
+    train, validation, test = (
+        minilm.Texts(*part)
+        for part in zip(tokens.split(list(sizes)), targets.split(list(sizes)), strict=True)
+    )
+    return replace(
+        parent.build(seed), train=train, validation=validation, test=test,
+        new_model=partial(minilm._new_model, len(kinds), lora=False),
+    )  # fmt: skip
 
 
 def _editorials() -> str:
@@ -68,9 +92,10 @@ def _editorials() -> str:
     return "\n".join(sentences[i] for i in order)
 
 
-def _editorial_tokens(seed: int, parent: Task) -> Workload:
+def _editorial_tokens(
+    seed: int, parent: Task, sizes: tuple[int, int, int] = smollm._PARTS
+) -> Workload:
     tokenizer = packages.transformers().AutoTokenizer.from_pretrained(demo_text.model_folder())
-    sizes = smollm._PARTS
     found = tokenizer(_editorials(), verbose=False)["input_ids"]
     whole = torch.tensor(found[: sum(sizes) * _BLOCK]).view(-1, _BLOCK)
     train, validation, test = (Blocks(part) for part in torch.split(whole, list(sizes)))
@@ -84,6 +109,15 @@ def _editorial_bytes(seed: int, parent: Task) -> Workload:
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
+_FULL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+_LORA = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+
+
+def _few(build: Callable[..., Workload]) -> Callable[..., Workload]:
+    """With a hundred examples to train on."""
+    return partial(build, sizes=(100, 100, 800))
+
+
 SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, the seeds
     "effnet-emoji": ("effnet-digits", _effnet_emoji, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "resnet-digits": ("resnet-emoji", _resnet_digits, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2),
@@ -94,16 +128,35 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "bytes-editorials": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-editorials-30": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
-}
-STEPS = {"resnet-digits": 60, "minilm-editorials": 60, "bytes-editorials-30": 30}
+    # few examples, more steps, more classes
+    "minilm-editorials-100": ("minilm-few", _few(_editorial_signs), _FULL, 4),
+    "minilm-editorials-100-150": ("minilm-few", _few(_editorial_signs), _FULL, 4),
+    "minilm-editorials-150": ("minilm-few", _editorial_signs, _FULL, 3),
+    "minilm-editorials-400": ("minilm-few", _editorial_signs, _FULL, 3),
+    "minilm-names-100": ("minilm-few", _few(_emoji_names), _FULL, 4),
+    "minilm-names": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL, 3),
+    "minilm-names-300": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL, 3),
+    "minilm-lora-editorials-100": ("minilm-lora", _few(_editorial_signs), _LORA, 4),
+    "minilm-lora-editorials-150": ("minilm-lora", _editorial_signs, _LORA, 3),
+    "smollm-editorials-24": (
+        "smollm", partial(_editorial_tokens, sizes=(24, 48, 64)), _FULL[1:-1], 3
+    ),
+    "smollm-editorials-100": ("smollm", _editorial_tokens, _FULL[:-1], 2),
+    "smollm-lora-editorials-100": ("smollm-lora", _editorial_tokens, _LORA[:-1], 2),
+}  # fmt: skip
+STEPS = {"resnet-digits": 60, "minilm-editorials": 60, "bytes-editorials-30": 30,
+         "minilm-editorials-100-150": 150, "minilm-editorials-150": 150,
+         "minilm-editorials-400": 400, "minilm-names": 60, "minilm-names-300": 300,
+         "minilm-lora-editorials-100": 40, "minilm-lora-editorials-150": 150,
+         "smollm-editorials-100": 100, "smollm-lora-editorials-100": 100}  # fmt: skip
 
 
-def one(name: str, rate: float, seed: int) -> float:
+def one(name: str, rate: float, seed: int, device: str) -> float:
     """Mean test loss of one run; infinite where it diverged."""
     parent, build, _, _ = SWEEPS[name]
     task = TASKS[parent]
     task = replace(task, steps=STEPS.get(name, task.steps), build=partial(build, parent=task))
-    workload = task.build(seed)
+    workload = on_device(task.build(seed), device)
     try:
         model = Lab(task, seed, workload).start().constant(rate, warmup=WARMUP)
     except DivergedError:
@@ -116,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--only", default=",".join(SWEEPS), help="names, comma-separated")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
@@ -127,7 +181,12 @@ def main() -> None:
             for rate in SWEEPS[name][2]:
                 if (name, rate, seed) in done:
                     continue
-                row = {"sweep": name, "rate": rate, "seed": seed, "loss": one(name, rate, seed)}
+                row = {
+                    "sweep": name,
+                    "rate": rate,
+                    "seed": seed,
+                    "loss": one(name, rate, seed, args.device),
+                }
                 with args.output.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
                 print(row, flush=True)

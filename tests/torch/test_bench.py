@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import torch
 
 from lrpilot.bench import runner
 from lrpilot.bench.backends import compute_all, default_backend
+from lrpilot.bench.devices import on_device
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
 from lrpilot.bench.policies import POLICIES, Policy, find_policies, scratch
 from lrpilot.bench.policies.constant import Constant
@@ -28,6 +30,7 @@ from lrpilot.bench.policies.finders import (
 )
 from lrpilot.bench.runner import Cell
 from lrpilot.bench.tasks import TASKS, bytes_gpt
+from lrpilot.cli import main
 from lrpilot.errors import InputError
 
 pytest.importorskip("sklearn", reason="the digits come with scikit-learn: lrpilot[bench]")
@@ -232,3 +235,28 @@ def test_names_that_are_not_there_are_named() -> None:
     with pytest.raises(InputError, match="positive rate"):
         find_policies("constant-x", TASK)
     assert find_policies("constant-2e-3", TASK) == [Constant(2e-3)]
+
+
+# -- devices ------------------------------------------------------------------------------------
+
+
+def test_a_task_stays_on_the_device_that_it_began_on(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text(json.dumps({"task": "digits", "policy": "dog", "seed": 0, "device": "cuda"}))
+    with pytest.raises(InputError, match="digits computed with --device cuda"):
+        runner.run([Cell("digits", "article", 0)], path)
+
+
+def test_a_workload_moves_as_a_whole() -> None:
+    workload = on_device(TASKS["digits-few"].build(0), "meta")
+    pixels, labels = workload.train.batch(torch.arange(3))
+    assert (pixels.device.type, labels.device.type) == ("meta", "meta")
+    assert {p.device.type for p in workload.new_model().parameters()} == {"meta"}
+    assert workload.losses(workload.new_model(), (pixels, labels)).shape == (3,)
+
+
+def test_a_device_that_is_not_here_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "run", "--device", "toaster"]) == 2
+    error = capsys.readouterr().err
+    assert "--device toaster" in error
+    assert error.count("\n") == 1

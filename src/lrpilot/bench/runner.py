@@ -32,6 +32,7 @@ class Cell:
         seed: Of data order, new heads and dropout.
         task_spec, policy_spec: What finds them where their names alone do not:
             `path/to/file.py:NAME`, or an entry point.
+        device: Where torch computes: "cpu", "cuda", "cuda:1".
     """
 
     task: str
@@ -39,6 +40,7 @@ class Cell:
     seed: int
     task_spec: str | None = field(default=None, compare=False)
     policy_spec: str | None = field(default=None, compare=False)
+    device: str = field(default="cpu", compare=False)
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -84,8 +86,13 @@ def run(
         workers: Processes at once, one thread each; by default 1, or what a cluster has room for.
         backend: `local`, or `ray` for a cluster that is there already.
         on_line: Called with each new line and the number of cells left.
+
+    Raises:
+        InputError: A task has lines from another kind of device already: dropout draws other
+            numbers there, so the seeds would not be paired.
     """
     todo = missing(cells, path)
+    _check_devices(todo, read_lines(path), path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _drop_broken_end(path)
     with path.open("a", encoding="utf-8") as file:
@@ -96,6 +103,17 @@ def run(
             os.fsync(file.fileno())
             if on_line:
                 on_line(line, left)
+
+
+def _check_devices(todo: Iterable[Cell], lines: Iterable[Line], path: Path) -> None:
+    used = {line["task"]: line.get("device", "cpu") for line in lines}
+    for cell in todo:
+        wanted = cell.device.partition(":")[0]
+        if used.get(cell.task, wanted) != wanted:
+            raise InputError(
+                f"{path} holds {cell.task} computed with --device {used[cell.task]}: go on with"
+                " that, or give --results another file"
+            )
 
 
 def _drop_broken_end(path: Path) -> None:
@@ -113,11 +131,12 @@ def compute(cell: Cell) -> Line:
 
 
 def _compute_cell(cell: Cell) -> Line:
+    from lrpilot.bench.devices import on_device
     from lrpilot.bench.lab import DivergedError, Lab, accuracy_on, losses_on
     from lrpilot.bench.policies import find_policies
 
     task = _find_task(cell.task, cell.task_spec)
-    workload = task.build(cell.seed)
+    workload = on_device(task.build(cell.seed), cell.device)
     lab = Lab(task, cell.seed, workload)
     policies = find_policies(cell.policy_spec or cell.policy, task)
     policy = next(p for p in policies if p.name == cell.policy)
@@ -140,9 +159,9 @@ def _compute_cell(cell: Cell) -> Line:
             "note": result.note,
         }
     wall_s = round(time.perf_counter() - begun, 3)
-    before = _untrained_loss(cell.task, cell.task_spec, cell.seed)
+    before = _untrained_loss(cell.task, cell.task_spec, cell.seed, cell.device)
     return {**line, **scores, "untrained_loss": before, "cost": lab.cost, "wall_s": wall_s,
-            **_environment()}  # fmt: skip
+            **_environment(cell.device)}  # fmt: skip
 
 
 def _find_task(name: str, spec: str | None) -> Task:
@@ -152,13 +171,14 @@ def _find_task(name: str, spec: str | None) -> Task:
 
 
 @cache
-def _untrained_loss(name: str, spec: str | None, seed: int) -> float:
+def _untrained_loss(name: str, spec: str | None, seed: int, device: str) -> float:
     """Test loss before training."""
     import torch
 
+    from lrpilot.bench.devices import on_device
     from lrpilot.bench.lab import losses_on
 
-    workload = _find_task(name, spec).build(seed)
+    workload = on_device(_find_task(name, spec).build(seed), device)
     torch.manual_seed(seed)
     return float(losses_on(workload.new_model(), workload.test, workload).mean())
 
@@ -167,10 +187,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _environment() -> Line:
+def _environment(device: str) -> Line:
     import torch
 
     from lrpilot import __version__
+    from lrpilot.bench.devices import describe
 
     return {
         "lrpilot": __version__,
@@ -178,6 +199,7 @@ def _environment() -> Line:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        **describe(device),
     }
 
 

@@ -19,6 +19,7 @@ examples:
   lrpilot bench run --tasks digits --policies oracle,autopilot,hf-default --seeds 3
   lrpilot bench run --workers 2            # every task and policy; Ctrl-C and go on at any time
   lrpilot bench run --backend ray          # on the machines of a Ray cluster
+  lrpilot bench run --device cuda --workers 8 --results gpu.jsonl    # on a GPU
   lrpilot bench run --tasks mine.py:TASK --policies oracle,autopilot,mine.py:POLICY
   lrpilot bench table --output results/table.md
   lrpilot bench table --output results/table.html     # with figures, in one file
@@ -50,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("local", "ray"),
         help="where runs are computed (ray if RAY_ADDRESS names a cluster, else local)",
     )
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where torch computes: cpu, cuda, cuda:1 (cpu); a task's lines all come from one kind",
+    )
     parser.add_argument("--results", default=_RESULTS, metavar="FILE", help=f"({_RESULTS})")
     parser.add_argument("--output", metavar="FILE", help="table as .md or .html; else printed")
 
@@ -63,9 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from lrpilot.bench.backends import default_backend
+    from lrpilot.bench.devices import check_device
     from lrpilot.bench.runner import Line, missing
     from lrpilot.bench.runner import run as compute
 
+    check_device(args.device)
     tasks, cells = _cells(args)
     path = Path(args.results)
     todo = missing(cells, path)
@@ -99,7 +108,7 @@ def _cells(args: argparse.Namespace) -> tuple[list[Task], list[Cell]]:
     found = [(task, spec if task.name != spec else None)
              for spec in specs for task in find_tasks(spec)]  # fmt: skip
     cells = [
-        Cell(task.name, policy.name, seed, task_spec, _own(spec, policy.name))
+        Cell(task.name, policy.name, seed, task_spec, _own(spec, policy.name), args.device)
         for seed in range(args.seeds)
         for task, task_spec in found
         for spec in policies

@@ -63,8 +63,8 @@ def evaluate_batches(
     for batch in batches:
         inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
         value, weight = _losses(model, inputs)
-        values.append(value.double().cpu())
-        weights.append(weight.double().cpu())
+        values.append(value.cpu().double())
+        weights.append(weight.cpu().double())
         seen += _batch_size(inputs)
         if max_examples is not None and seen >= max_examples:
             break

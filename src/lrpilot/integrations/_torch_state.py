@@ -118,22 +118,30 @@ def to_cpu(value: Any) -> Any:
 
 
 def rng_state() -> dict[str, Any]:
-    """The states of torch's (CPU and CUDA), NumPy's and Python's global generators."""
+    """The states of torch's (CPU and CUDA), NumPy's and Python's global generators.
+
+    CUDA is not woken up for it: while nothing was computed there, nothing was drawn.
+    """
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if _cuda_drew() else [],
         "numpy": [kind, torch.from_numpy(np.array(keys)), position, has_gauss, gauss],
         "python": [version, list(internal), gauss_next],
     }
 
 
+def _cuda_drew() -> bool:
+    asked: Any = torch.cuda.is_initialized
+    return bool(asked())
+
+
 def set_rng_state(state: dict[str, Any]) -> None:
-    """The inverse of `rng_state`."""
+    """The inverse of `rng_state`; GPUs that are not here are left out."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    for index, generator in enumerate(state["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(generator, index)
     kind, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, keys.numpy(), position, has_gauss, gauss))
     version, internal, gauss_next = state["python"]

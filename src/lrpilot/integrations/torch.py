@@ -245,7 +245,7 @@ class Autopilot:
         if isinstance(result, Evaluation):
             return result
         if isinstance(result, torch.Tensor):
-            result = result.detach().to("cpu", torch.float64).reshape(-1).numpy()
+            result = result.detach().cpu().double().reshape(-1).numpy()
         return Evaluation.of(result)
 
     def snapshot(self) -> Snapshot:

@@ -330,7 +330,7 @@ def _score(name: str, model: Any, settings: Settings, prepared: Prepared) -> Sco
 
 def _correct(model: Any, loader: Any) -> Any:
     found = [
-        (model(**batch)["logits"].argmax(-1) == batch["labels"]).double().cpu() for batch in loader
+        (model(**batch)["logits"].argmax(-1) == batch["labels"]).cpu().double() for batch in loader
     ]
     return torch.cat(found).numpy()
 
