@@ -35,26 +35,54 @@ WARMUP = 0.1  # assumed: the autopilot's
 _BLOCK = 64  # tokens, as in the bench
 
 
-def _effnet_emoji(seed: int, parent: Task) -> Workload:
+def _effnet_emoji(seed: int, parent: Task, examples: int | None = None) -> Workload:
     """EfficientNet on the emoji of the ResNet's task."""
     mean, std = (255 * images._channels(v) for v in (images._MEAN, images._STD))
     train, validation, test = (replace(part, mean=mean, std=std) for part in images._emoji())
+    train = _first(train, examples)
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
-def _resnet_digits(seed: int, parent: Task) -> Workload:
+def _first(part: images.Pictures, examples: int | None) -> images.Pictures:
+    """So many of them, drawn at random where they come in order."""
+    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:examples]
+    chosen = order if examples is not None else torch.arange(len(part))
+    return replace(part, pixels=part.pixels[chosen], labels=part.labels[chosen])
+
+
+def _resnet_digits(seed: int, parent: Task, examples: int | None = None) -> Workload:
     """ResNet-50-thin on the digits of EfficientNet's task."""
     mean, std = images._channels(MEAN_RGB), torch.ones(3, 1, 1)
     train, validation, test = (replace(part, mean=mean, std=std) for part in images._digits())
+    train = _first(train, examples)
     whole = replace(parent.build(seed), train=train, validation=validation, test=test)
-    return replace(whole, new_model=partial(_ten_classes, whole.new_model))
+    return replace(whole, new_model=partial(_resnet, whole.new_model, 10))
 
 
-def _ten_classes(new_model: Callable[[], Any]) -> Any:
+def _resnet(new_model: Callable[[], Any], classes: int) -> Any:
     model = new_model()
     last = model.inner.classifier[-1]
-    model.inner.classifier[-1] = torch.nn.Linear(last.in_features, 10)
+    model.inner.classifier[-1] = torch.nn.Linear(last.in_features, classes)
     return model
+
+
+def _effnet(new_model: Callable[[], Any], classes: int) -> Any:
+    model = new_model()
+    model._fc = torch.nn.Linear(model._fc.in_features, classes)
+    return model
+
+
+def _halves(
+    seed: int, parent: Task, build: Callable[..., Workload], head: Callable[..., Any]
+) -> Workload:
+    """Two classes: the first five labels, and the others."""
+    whole = build(seed, parent)
+    parts = {
+        name: replace(part, labels=(part.labels > 4).long())
+        for name in ("train", "validation", "test")
+        for part in [getattr(whole, name)]
+    }
+    return replace(whole, **parts, new_model=partial(head, whole.new_model, 2))
 
 
 def _editorial_signs(
@@ -65,8 +93,10 @@ def _editorial_signs(
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
-def _emoji_names(seed: int, parent: Task, sizes: tuple[int, int, int]) -> Workload:
-    """The names of emoji, in the nine categories that they are sorted into."""
+def _emoji_names(
+    seed: int, parent: Task, sizes: tuple[int, int, int], *, halves: bool = False
+) -> Workload:
+    """The names of emoji, in the nine categories that they are sorted into, or in two groups."""
     file = fetch_package(demo_image.CATEGORIES) / "emoji.json"
     found = json.loads(file.read_text(encoding="utf-8"))
     rows = {e["name"].lower(): e["category"] for e in found if e["category"] != "Component"}
@@ -75,13 +105,15 @@ def _emoji_names(seed: int, parent: Task, sizes: tuple[int, int, int]) -> Worklo
     names = [list(rows)[i] for i in order]
     tokens = minilm._encode(names)
     targets = torch.tensor([kinds.index(rows[name]) for name in names])
+    if halves:
+        targets = (targets > 4).long()
     train, validation, test = (
         minilm.Texts(*part)
         for part in zip(tokens.split(list(sizes)), targets.split(list(sizes)), strict=True)
     )
     return replace(
         parent.build(seed), train=train, validation=validation, test=test,
-        new_model=partial(minilm._new_model, len(kinds), lora=False),
+        new_model=partial(minilm._new_model, 2 if halves else len(kinds), lora=False),
     )  # fmt: skip
 
 
@@ -102,8 +134,9 @@ def _editorial_tokens(
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
 
-def _editorial_bytes(seed: int, parent: Task) -> Workload:
-    sizes = bytes_gpt._PARTS
+def _editorial_bytes(
+    seed: int, parent: Task, sizes: tuple[int, int, int] = bytes_gpt._PARTS
+) -> Workload:
     whole = bytes_gpt.blocks(_editorials())[: sum(sizes)]
     validation, test, train = (Blocks(part) for part in torch.split(whole, list(sizes)))
     return replace(parent.build(seed), train=train, validation=validation, test=test)
@@ -129,26 +162,45 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "bytes-editorials-30": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
     # few examples, more steps, more classes
+    "resnet-digits-2": (
+        "resnet-emoji", partial(_halves, build=_resnet_digits, head=_resnet),
+        (3e-5, 1e-4, 3e-4, 1e-3, 3e-3), 2,
+    ),
+    "effnet-emoji-2": (
+        "effnet-digits", partial(_halves, build=_effnet_emoji, head=_effnet),
+        (1e-4, 3e-4, 1e-3, 3e-3), 2,
+    ),
+    "effnet-emoji-100": (
+        "effnet-digits", partial(_effnet_emoji, examples=100), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2
+    ),
+    "resnet-digits-100": (
+        "resnet-emoji", partial(_resnet_digits, examples=100), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2
+    ),
+    "bytes-editorials-100": (
+        "bytes", partial(_editorial_bytes, sizes=(160, 400, 100)), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2
+    ),
+    "bytes-lora-editorials-100": (
+        "bytes-lora", partial(_editorial_bytes, sizes=(160, 400, 100)), (1e-3, 3e-3, 1e-2, 3e-2), 2
+    ),
+    "smollm-lora-editorials-24": (
+        "smollm-lora", partial(_editorial_tokens, sizes=(24, 48, 64)), _LORA[:-1], 1
+    ),
     "minilm-editorials-100": ("minilm-few", _few(_editorial_signs), _FULL, 4),
-    "minilm-editorials-100-150": ("minilm-few", _few(_editorial_signs), _FULL, 4),
-    "minilm-editorials-150": ("minilm-few", _editorial_signs, _FULL, 3),
-    "minilm-editorials-400": ("minilm-few", _editorial_signs, _FULL, 3),
     "minilm-names-100": ("minilm-few", _few(_emoji_names), _FULL, 4),
-    "minilm-names": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL, 3),
-    "minilm-names-300": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL, 3),
+    "minilm-names": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL[2:], 2),
+    "minilm-names-2": (
+        "minilm-few", partial(_emoji_names, sizes=(800, 200, 800), halves=True), _FULL[1:-1], 2
+    ),
     "minilm-lora-editorials-100": ("minilm-lora", _few(_editorial_signs), _LORA, 4),
     "minilm-lora-editorials-150": ("minilm-lora", _editorial_signs, _LORA, 3),
     "smollm-editorials-24": (
         "smollm", partial(_editorial_tokens, sizes=(24, 48, 64)), _FULL[1:-1], 3
     ),
-    "smollm-editorials-100": ("smollm", _editorial_tokens, _FULL[:-1], 2),
-    "smollm-lora-editorials-100": ("smollm-lora", _editorial_tokens, _LORA[:-1], 2),
 }  # fmt: skip
-STEPS = {"resnet-digits": 60, "minilm-editorials": 60, "bytes-editorials-30": 30,
-         "minilm-editorials-100-150": 150, "minilm-editorials-150": 150,
-         "minilm-editorials-400": 400, "minilm-names": 60, "minilm-names-300": 300,
+STEPS = {"resnet-digits": 60, "resnet-digits-100": 60, "resnet-digits-2": 60,
+         "minilm-editorials": 60, "minilm-names": 60, "minilm-names-2": 60,
          "minilm-lora-editorials-100": 40, "minilm-lora-editorials-150": 150,
-         "smollm-editorials-100": 100, "smollm-lora-editorials-100": 100}  # fmt: skip
+         "bytes-editorials-30": 30}  # fmt: skip
 
 
 def one(name: str, rate: float, seed: int, device: str) -> float:

@@ -157,7 +157,7 @@ def test_regression_and_language_modelling_pair_their_examples(tmp_path: Path) -
     assert seen["n"] == 40
     assert set(seen["weights"]) == {7.0}  # eight tokens predict seven
     with torch.no_grad():
-        ids = torch.tensor([b["input_ids"] for b in blocks])
+        ids = torch.tensor([b["input_ids"] for b in blocks], device=gpt.device)
         truth = float(gpt.eval()(input_ids=ids, labels=ids).loss)
     last = RunRecord.read(tmp_path / "b.jsonl").of("evaluation")[-1]
     assert last["mean"] == pytest.approx(truth, rel=1e-4)
@@ -220,9 +220,9 @@ def two_groups(model: Any) -> Any:
 
 
 def state_of(model: Any, optimizer: Any) -> dict[str, Any]:
-    found = {f"model.{k}": v.numpy().copy() for k, v in model.state_dict().items()}
+    found = {f"model.{k}": v.cpu().numpy().copy() for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        found |= {f"optimizer.{index}.{k}": v.numpy().copy() for k, v in state.items()}
+        found |= {f"optimizer.{index}.{k}": v.cpu().numpy().copy() for k, v in state.items()}
     found["rng"] = rng_state()["torch"].numpy()
     found["python"] = random.random.__self__.getstate()[1]  # type: ignore[attr-defined]
     found["modes"] = np.array([m.training for m in model.modules()])
@@ -233,7 +233,7 @@ def stepper(model: Any, optimizer: Any) -> Any:
     def train(steps: int) -> None:
         model.train()
         for _ in range(steps):
-            ids = torch.randint(5, VOCABULARY, (4, 8))
+            ids = torch.randint(5, VOCABULARY, (4, 8)).to(model.device)
             model(input_ids=ids, labels=(ids[:, 0] > 17).long()).loss.backward()
             optimizer.step()
             optimizer.zero_grad()

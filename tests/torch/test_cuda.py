@@ -113,10 +113,10 @@ def test_the_bench_runs_there(tmp_path: Path) -> None:
     from lrpilot.errors import InputError
 
     path = tmp_path / "lines.jsonl"
-    cells = [Cell("digits", policy, 0, device="cuda") for policy in ("autopilot", "dog", "prodigy")]
+    cells = [Cell("digits", policy, 0, device="cuda") for policy in ("autopilot", "hf-default")]
     runner.run(cells, path)
     lines = runner.read_lines(path)
-    assert [line["device"] for line in lines] == ["cuda"] * 3
+    assert [line["device"] for line in lines] == ["cuda"] * 2
     assert all(line["test_loss"] < line["untrained_loss"] for line in lines)
     with pytest.raises(InputError, match="--device cuda"):
         runner.run([Cell("digits", "article", 0)], path)
