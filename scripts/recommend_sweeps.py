@@ -45,9 +45,10 @@ def _effnet_emoji(seed: int, parent: Task, examples: int | None = None) -> Workl
 
 
 def _first(part: images.Pictures, examples: int | None) -> images.Pictures:
-    """So many of them, drawn at random where they come in order."""
-    order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:examples]
-    chosen = order if examples is not None else torch.arange(len(part))
+    """So many of them, drawn at random; None takes all, in order."""
+    if examples is None:
+        return part
+    chosen = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:examples]
     return replace(part, pixels=part.pixels[chosen], labels=part.labels[chosen])
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from lrpilot.errors import InputError, RecordError  # noqa: E402
 from lrpilot.integrations import _checkpoint  # noqa: E402
+from lrpilot.integrations._torch_state import rng_state, set_rng_state  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
@@ -202,3 +203,12 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
     model, optimizer = net()
     with pytest.raises(InputError):
         Autopilot(model, optimizer, **{"total_steps": 5, "start_lr": 1e-3, **settings})
+
+
+def test_random_states_of_gpus_that_are_not_here_are_left_out(monkeypatch: Any) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, index: given.append(index))
+    state = torch.zeros(16, dtype=torch.uint8)
+    set_rng_state(rng_state() | {"cuda": [state, state, state]})
+    assert given == [0]
