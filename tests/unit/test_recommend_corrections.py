@@ -28,7 +28,9 @@ def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None
         assert corrections.shortness(case) == (0.0, 0.0)
 
 
-FITTED = corrections.ShortRuns(slope=0.5, convolution=0.8, few=0.4, sd=0.3)
+FITTED = corrections.ShortRuns(
+    slope=0.5, convolution=0.8, few=0.4, repeated=-0.2, classes=0.5, sd=0.3
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,9 @@ FITTED = corrections.ShortRuns(slope=0.5, convolution=0.8, few=0.4, sd=0.3)
 def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
     group: str | None, architecture: str | None, by: float
 ) -> None:
-    case = Case(steps=100, params=2.5e7, method_group=group, architecture=architecture)
+    case = Case(
+        steps=100, params=2.5e7, epochs=1.0, method_group=group, architecture=architecture
+    )
     shift = corrections.short_run(case, FITTED)
     assert shift is not None
     assert (shift.by, shift.sd) == pytest.approx((by, 0.3))
@@ -50,6 +54,29 @@ def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
     for other in (Case(steps=50, params=5e6, optimizer_scale="sgd"),
                   Case(steps=50, params=5e6, method_group="prompt")):  # fmt: skip
         assert corrections.short_run(other, FITTED) is None
+
+
+def test_large_models_want_less_the_more_often_examples_are_seen() -> None:
+    def above(params: float, epochs: float | None) -> float:
+        return FITTED.above(Case(steps=100, params=params, epochs=epochs))
+
+    large = 3e5 * 10**1.5
+    assert above(large, 10.0) - above(large, 1.0) == pytest.approx(-0.3)
+    assert above(large, 0.2) == above(large, 1.0)
+    assert above(large, 80.0) == above(large, 10.0)
+    assert above(large, None) == above(large, 3.0)
+    assert above(2e5, 10.0) == above(2e5, 1.0)
+    assert FITTED.above(Case(steps=600, params=large, epochs=10.0)) == 0.0
+
+
+def test_many_classes_want_more() -> None:
+    def above(classes: int | None, steps: float = 100) -> float:
+        return FITTED.above(Case(steps=steps, params=2.5e7, epochs=1.0, classes=classes))
+
+    assert above(None) == above(2)
+    assert above(10) - above(2) == pytest.approx(0.5 * math.log10(5))
+    assert above(1000) == above(10)
+    assert above(10, steps=600) == 0.0
 
 
 def test_the_rank_is_neutral_at_sixteen() -> None:

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--pretraining", metavar="KIND", help="self-supervised, supervised,"
                       " instruction-tuned, contrastive, ...")  # fmt: skip
     what.add_argument("--params", metavar="N", help="parameters: 110M, 7B, 2.5e8")
+    what.add_argument("--classes", type=int, metavar="N", help="classes of a classification")
     what.add_argument("--distance", choices=("near", "medium", "far"),
                       help="how far the task lies from the pretraining data")  # fmt: skip
     how = parser.add_argument_group("the training")
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      " lion, adafactor (absolute rate, as in transformers' Trainer),"
                      " adafactor-relative (scale_parameter=True), ...")  # fmt: skip
     how.add_argument("--data", metavar="PATH", help="a .csv, .tsv, .jsonl or .parquet file, to"
-                     " count its examples")  # fmt: skip
+                     " count its examples and labels")  # fmt: skip
     how.add_argument("--train-examples", type=int, metavar="N")
     how.add_argument("--batch-size", type=int, metavar="N", help="examples an optimizer step")
     how.add_argument("--epochs", type=float, metavar="N")
@@ -83,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _facts(args: argparse.Namespace) -> tuple[RunFacts, int | None]:
     """The facts of the options and of the files they name, and the number of labels if counted."""
-    names = ("model", "task", "family", "architecture", "pretraining", "distance", "method",
-             "lora_rank", "optimizer", "train_examples", "batch_size", "epochs", "steps",
+    names = ("model", "task", "family", "architecture", "pretraining", "classes", "distance",
+             "method", "lora_rank", "optimizer", "train_examples", "batch_size", "epochs", "steps",
              "initial_lr", "planned_lr")  # fmt: skip
     given: dict[str, Any] = {name: getattr(args, name) for name in names}
     if args.params is not None:
@@ -95,8 +96,8 @@ def _facts(args: argparse.Namespace) -> tuple[RunFacts, int | None]:
 
         data = facts_from_data(args.data)
         labels = data.labels
-        if given["train_examples"] is None:
-            given["train_examples"] = data.examples
+        counted = {"train_examples": data.examples, "classes": data.labels}
+        given.update({name: value for name, value in counted.items() if given[name] is None})
     facts = RunFacts(**given)
     if args.model and _is_place(args.model):
         from lrpilot.recommend import facts_from_files

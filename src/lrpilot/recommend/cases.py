@@ -41,6 +41,8 @@ class Case:
     params: float | None = None
     batch_size: float | None = None
     steps: float | None = None
+    epochs: float | None = None
+    classes: int | None = None
     layer_decay: float = 0.0
     source: str | None = None
     searched: bool = False
@@ -58,6 +60,8 @@ def make_case(
     params: float | None,
     batch_size: float | None,
     steps: float | None,
+    epochs: float | None = None,
+    classes: int | None = None,
     layer_decay: float = 0.0,
     source: str | None = None,
     searched: bool = False,
@@ -86,6 +90,8 @@ def make_case(
         params=params,
         batch_size=batch_size,
         steps=steps,
+        epochs=epochs,
+        classes=classes,
         layer_decay=layer_decay,
         source=source,
         searched=searched,

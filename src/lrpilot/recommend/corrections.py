@@ -19,6 +19,8 @@ SMALL_PARAMS = 2.5e8  # assumed: no sweep of ours above 1.4e8, and that one is n
 LEAST_PARAMS = 3e5  # measured: our smallest model; beyond it no slope is known
 SIZE_POWER = 0.7  # measured: docs/log.md; with a model left out .16 powers of ten, linearly .23
 FADE = 0.25  # assumed: powers of ten of size over which the rest of the correction sets in
+USUAL_EPOCHS = 3.0  # assumed, where they are not known: transformers' default
+MOST_EPOCHS, MOST_CLASSES = 10.0, 10  # assumed: no sweep of ours has more
 
 # paper: Chen et al. 2023 (Lion) say 3 to 10 times less than AdamW; six recipes of the table have a
 # median of 3 times less, at a scatter of .4, so the paper's least
@@ -54,19 +56,31 @@ class ShortRuns:
             the powers of ten below.
         convolution: The same of convolutional nets.
         few: What few weights (LoRA) add, whatever the size.
+        repeated: What ten epochs add to one, for each power of ten above LEAST_PARAMS: a larger
+            model learns examples that it sees again by heart.
+        classes: What twenty classes would add to two.
         sd: What the sweeps scatter about that.
     """
 
     slope: float
     convolution: float
     few: float
+    repeated: float
+    classes: float
     sd: float
 
     def above(self, case: Case) -> float:
         """Powers of ten above the recipes."""
-        size, few = shortness(case)
+        size, whole = shortness(case)
+        if not whole:
+            return 0.0
         slope = self.convolution if case.architecture == "cnn" else self.slope
-        return slope * size + (self.few * few if case.method_group == "few" else 0.0)
+        epochs = min(max(case.epochs or USUAL_EPOCHS, 1.0), MOST_EPOCHS)
+        large = log10(max(case.params or 0.0, LEAST_PARAMS) / LEAST_PARAMS)
+        classes = min(case.classes or 2, MOST_CLASSES)
+        rest = self.repeated * log10(epochs) * large + self.classes * log10(classes / 2)
+        rest += self.few if case.method_group == "few" else 0.0
+        return slope * size + rest * whole
 
 
 def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
@@ -81,8 +95,9 @@ def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
     if not whole or not swept:
         return None
     text = (
-        f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters:"
-        " sweeps of small models in short runs peak above what recipes say"
+        f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters,"
+        f" {_repeated(case)}{_classes(case)}: sweeps of small models in short runs peak above what"
+        " recipes say, by less the more often examples are seen, by more for many classes"
     )
     return Shift(rule="short-run", text=text, by=fitted.above(case), sd=fitted.sd * whole)
 
@@ -99,6 +114,16 @@ def shortness(case: Case) -> tuple[float, float]:
     short = min(1.0, max(0.0, short))
     small = max(0.0, log10(SMALL_PARAMS / max(case.params, LEAST_PARAMS)))
     return short * small**SIZE_POWER, short * min(1.0, small / FADE)
+
+
+def _repeated(case: Case) -> str:
+    if case.epochs is None:
+        return f"{USUAL_EPOCHS:g} epochs if they are as usual"
+    return f"{case.epochs:.3g} epoch{'s' * (case.epochs != 1.0)}"
+
+
+def _classes(case: Case) -> str:
+    return "" if case.classes is None else f", {case.classes} classes"
 
 
 def lion(optimizer: str) -> Shift | None:

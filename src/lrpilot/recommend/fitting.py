@@ -207,8 +207,7 @@ def fit_short_runs(
     """
     gaps = short_run_gaps(blend, recipes, [sweep for sweep in sweeps if sweep.warmup])
     above = np.array([gap for _, gap in gaps])
-    parts = [ShortRuns(1.0, 0.0, 0.0, 0.0), ShortRuns(0.0, 1.0, 0.0, 0.0),
-             ShortRuns(0.0, 0.0, 1.0, 0.0)]  # fmt: skip
+    parts = [ShortRuns(*row) for row in np.eye(6)[:-1].tolist()]  # no scatter
     design = np.array([[part.above(sweep.case) for part in parts] for sweep, _ in gaps])
     models = [(sweep.params, sweep.method) for sweep, _ in gaps]
     share = np.array([1.0 / models.count(model) for model in models])
@@ -216,8 +215,7 @@ def fit_short_runs(
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found
     sd = float(np.sqrt(share @ off**2 / (share.sum() - len(parts))))
-    slope, convolution, few = found.tolist()
-    return ShortRuns(slope, convolution, few, sd)
+    return ShortRuns(*[*found.tolist(), sd])
 
 
 def join(found: Sequence[Answers]) -> Answers:

@@ -32,6 +32,8 @@ class Sweep:
     mode: str
     method: str = "full"
     warmup: float = 0.0
+    examples: int | None = None
+    classes: int | None = None
 
     @property
     def case(self) -> Case:
@@ -47,6 +49,8 @@ class Sweep:
             params=self.params,
             batch_size=self.batch_size,
             steps=self.steps,
+            epochs=None if self.examples is None else self.steps * self.batch_size / self.examples,
+            classes=self.classes,
         )
 
     @property
@@ -73,18 +77,30 @@ _THIN: dict[str, Any] = {"family": "resnet", "architecture": "cnn", "pretraining
 _LITE: dict[str, Any] = {"family": "efficientnet", "architecture": "cnn",
          "pretraining": "supervised", "params": 3.4e6, "batch_size": 16}  # fmt: skip
 _SMOL: dict[str, Any] = {"family": "smollm", "architecture": "decoder",
-         "pretraining": "instruction-tuned", "params": 134.5e6,
-         "task": "text-generation"}  # fmt: skip
+         "pretraining": "instruction-tuned", "params": 134.5e6, "batch_size": 4}  # fmt: skip
 
 
-def _bytes(steps: int, method: str, scores: dict[float, float], warmup: float = 0.0) -> Sweep:
+def _bytes(
+    steps: int,
+    method: str,
+    scores: dict[float, float],
+    warmup: float = 0.0,
+    examples: int | None = None,
+) -> Sweep:
     """The bench's byte-level GPT-2 on a text that is no task of the bench."""
     return Sweep(
         label=f"a byte-level GPT-2 of 0.64 million parameters, editorials, {method}: loss",
         family="gpt2", architecture="decoder", pretraining="self-supervised", params=0.644e6,
         task="text-generation", steps=steps, batch_size=8, mode="min", method=method,
-        scores=scores, warmup=warmup,
+        scores=scores, warmup=warmup, examples=examples,
     )  # fmt: skip
+
+
+def _warmed(model: dict[str, Any], label: str, *facts: Any, method: str = "full") -> Sweep:
+    """A sweep by `scripts/recommend_sweeps.py`: task, steps, examples, classes, mean losses."""
+    task, steps, examples, classes, scores = facts
+    return Sweep(label=label, task=task, steps=steps, examples=examples, classes=classes,
+                 scores=scores, method=method, mode="min", warmup=0.1, **model)  # fmt: skip
 
 
 SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says more
@@ -112,10 +128,12 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
           family="resnet", architecture="cnn", pretraining="supervised", params=0.3e6,
           batch_size=16, task="image-classification", steps=80, mode="max",
           scores={1e-4: 0.45, 1e-3: 0.966, 1e-2: 0.973}),
-    Sweep(label="SmolLM2-135M, King James text: loss", batch_size=8, steps=16, mode="min",
-          scores={1e-5: 3.392, 1e-4: 3.088, 1e-3: 3.352}, **_SMOL),
-    Sweep(label="SmolLM2-135M, LoRA rank 8, King James text: loss", batch_size=4, steps=12,
-          mode="min", method="lora", scores={1e-4: 3.486, 1e-3: 3.201, 1e-2: 3.412}, **_SMOL),
+    Sweep(label="SmolLM2-135M, King James text, batches of 8: loss", steps=16, mode="min",
+          scores={1e-5: 3.392, 1e-4: 3.088, 1e-3: 3.352},
+          task="text-generation", **{**_SMOL, "batch_size": 8}),
+    Sweep(label="SmolLM2-135M, LoRA rank 8, King James text: loss", steps=12, mode="min",
+          method="lora", scores={1e-4: 3.486, 1e-3: 3.201, 1e-2: 3.412},
+          task="text-generation", **_SMOL),
     Sweep(label="a byte-level GPT-2 of 0.6 million parameters, film reviews: loss, best at the"
           " edge", family="gpt2", architecture="decoder", pretraining="self-supervised",
           params=0.6e6, batch_size=16, task="text-generation", steps=225, mode="min",
@@ -130,25 +148,60 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
         (120, {1e-3: 2.621, 3e-3: 2.600, 1e-2: 2.584, 3e-2: 2.902}),
         (480, {1e-3: 2.582, 3e-3: 2.556, 1e-2: 2.535, 3e-2: 3.198}),
     )),
-    # `scripts/recommend_sweeps.py`: two seeds, SmolLM2 one
-    Sweep(label="EfficientNet-Lite0, nine kinds of emoji: loss", task="image-classification",
-          steps=60, mode="min", scores={3e-4: 1.652, 1e-3: 1.251, 3e-3: 1.263, 1e-2: 1.693},
-          warmup=0.1, **_LITE),
-    Sweep(label="ResNet-50-thin, digits: loss", task="image-classification", steps=60, mode="min",
-          scores={1e-4: 1.270, 3e-4: 0.463, 1e-3: 0.140, 3e-3: 0.142, 1e-2: 0.323},
-          warmup=0.1, **_THIN),
-    Sweep(label="MiniLM, sentiment of 640 editorial sentences: loss", task="sentiment", steps=60,
-          mode="min", scores={3e-5: 0.650, 1e-4: 0.411, 3e-4: 0.408, 1e-3: 0.666}, warmup=0.1,
-          **_MINILM),
-    Sweep(label="MiniLM, LoRA rank 8, the same: loss", task="sentiment", steps=60, method="lora",
-          mode="min", scores={1e-3: 0.649, 3e-3: 0.422, 1e-2: 0.429, 3e-2: 0.665}, warmup=0.1,
-          **_MINILM),
-    Sweep(label="SmolLM2-135M, editorials: loss", batch_size=4, steps=24, mode="min",
-          scores={3e-5: 4.317, 1e-4: 4.137, 3e-4: 4.100, 1e-3: 4.433}, warmup=0.1, **_SMOL),
-    Sweep(label="SmolLM2-135M, LoRA rank 8, editorials: loss", batch_size=4, steps=24, mode="min",
-          method="lora", scores={3e-4: 4.352, 1e-3: 4.137, 3e-3: 4.072, 1e-2: 4.165}, warmup=0.1,
-          **_SMOL),
-    _bytes(30, "full", {3e-4: 2.620, 1e-3: 2.579, 3e-3: 2.646, 1e-2: 2.785}, warmup=0.1),
-    _bytes(120, "full", {3e-4: 2.521, 1e-3: 2.456, 3e-3: 2.438, 1e-2: 2.562}, warmup=0.1),
-    _bytes(120, "lora", {1e-3: 2.668, 3e-3: 2.633, 1e-2: 2.613, 3e-2: 2.645}, warmup=0.1),
+    # `scripts/recommend_sweeps.py`: two to four seeds, most of SmolLM2's one
+    _warmed(_LITE, "EfficientNet-Lite0, nine kinds of emoji", "image-classification", 60, 995, 9,
+            {3e-4: 1.652, 1e-3: 1.251, 3e-3: 1.263, 1e-2: 1.693}),
+    _warmed(_LITE, "EfficientNet-Lite0, two groups of them", "image-classification", 60, 995, 2,
+            {1e-4: 0.634, 3e-4: 0.536, 1e-3: 0.485, 3e-3: 0.468, 1e-2: 0.827}),
+    _warmed(_LITE, "EfficientNet-Lite0, 100 emoji", "image-classification", 60, 100, 9,
+            {1e-4: 2.079, 3e-4: 1.645, 1e-3: 1.429, 3e-3: 1.706, 1e-2: 1.739}),
+    _warmed(_THIN, "ResNet-50-thin, digits", "image-classification", 60, 500, 10,
+            {1e-4: 1.270, 3e-4: 0.463, 1e-3: 0.140, 3e-3: 0.142, 1e-2: 0.323}),
+    _warmed(_THIN, "ResNet-50-thin, two groups of them", "image-classification", 60, 500, 2,
+            {3e-5: 0.514, 1e-4: 0.307, 3e-4: 0.136, 1e-3: 0.097, 3e-3: 0.121}),
+    _warmed(_THIN, "ResNet-50-thin, 100 digits", "image-classification", 60, 100, 10,
+            {1e-4: 1.369, 3e-4: 0.696, 1e-3: 0.275, 3e-3: 0.372, 1e-2: 0.577}),
+    _warmed(_MINILM, "MiniLM, 640 editorial sentences, good or bad", "sentiment", 60, 640, 2,
+            {3e-5: 0.650, 1e-4: 0.411, 3e-4: 0.408, 1e-3: 0.666}),
+    _warmed(_MINILM, "MiniLM, the same in 150 steps", "sentiment", 150, 640, 2,
+            {1e-5: 0.651, 3e-5: 0.398, 1e-4: 0.414, 3e-4: 0.512, 1e-3: 0.665}),
+    _warmed(_MINILM, "MiniLM, 100 of them", "sentiment", 40, 100, 2,
+            {1e-5: 0.678, 3e-5: 0.656, 1e-4: 0.547, 3e-4: 0.840, 1e-3: 1.073, 3e-3: 0.680}),
+    _warmed(_MINILM, "MiniLM, 800 names of emoji, nine kinds", "text-classification", 60, 800, 9,
+            {1e-4: 1.445, 3e-4: 0.791, 1e-3: 0.900, 3e-3: 1.918}),
+    _warmed(_MINILM, "MiniLM, four groups of them", "text-classification", 60, 800, 4,
+            {1e-4: 0.719, 3e-4: 0.477, 1e-3: 0.670}),
+    _warmed(_MINILM, "MiniLM, two groups of them", "text-classification", 60, 800, 2,
+            {3e-5: 0.603, 1e-4: 0.297, 3e-4: 0.268, 1e-3: 0.333}),
+    _warmed(_MINILM, "MiniLM, 100 of them, nine kinds", "text-classification", 40, 100, 9,
+            {1e-5: 2.174, 3e-5: 2.117, 1e-4: 1.768, 3e-4: 1.055, 1e-3: 1.091, 3e-3: 2.108}),
+    _warmed(_MINILM, "MiniLM, 800 sentences of the Bible, from which ninth", "text-classification",
+            60, 800, 9, {3e-5: 2.168, 1e-4: 2.027, 3e-4: 1.889, 1e-3: 2.094}),
+    _warmed(_MINILM, "MiniLM, the same, from which half", "text-classification", 60, 800, 2,
+            {3e-5: 0.672, 1e-4: 0.614, 3e-4: 0.580, 1e-3: 0.685}),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, 640 editorial sentences", "sentiment", 60, 640, 2,
+            {1e-3: 0.649, 3e-3: 0.422, 1e-2: 0.429, 3e-2: 0.665}, method="lora"),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, the same in 150 steps", "sentiment", 150, 640, 2,
+            {3e-4: 0.650, 1e-3: 0.403, 3e-3: 0.408, 1e-2: 0.511, 3e-2: 0.665}, method="lora"),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, 100 of them", "sentiment", 40, 100, 2,
+            {3e-4: 0.675, 1e-3: 0.658, 3e-3: 0.533, 1e-2: 0.728, 3e-2: 0.667}, method="lora"),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, 800 names of emoji, nine kinds", "text-classification",
+            60, 800, 9, {1e-3: 1.954, 3e-3: 1.355, 1e-2: 0.758, 3e-2: 2.125}, method="lora"),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, two groups of them", "text-classification", 60, 800, 2,
+            {1e-3: 0.597, 3e-3: 0.316, 1e-2: 0.277, 3e-2: 0.698}, method="lora"),
+    _warmed(_SMOL, "SmolLM2-135M, 96 blocks of editorials", "text-generation", 24, 96, None,
+            {3e-5: 4.317, 1e-4: 4.137, 3e-4: 4.100, 1e-3: 4.433}),
+    _warmed(_SMOL, "SmolLM2-135M, 24 of them", "text-generation", 24, 24, None,
+            {3e-5: 4.434, 1e-4: 4.373, 3e-4: 4.776, 1e-3: 6.179}),
+    _warmed(_SMOL, "SmolLM2-135M, LoRA rank 8, 96 of them", "text-generation", 24, 96, None,
+            {3e-4: 4.352, 1e-3: 4.137, 3e-3: 4.072, 1e-2: 4.165}, method="lora"),
+    _warmed(_SMOL, "SmolLM2-135M, LoRA rank 8, 24 of them", "text-generation", 24, 24, None,
+            {3e-4: 4.464, 1e-3: 4.321, 3e-3: 4.830, 1e-2: 6.109}, method="lora"),
+    *(_bytes(steps, method, scores, 0.1, examples) for steps, method, examples, scores in (
+        (30, "full", 960, {3e-4: 2.620, 1e-3: 2.579, 3e-3: 2.646, 1e-2: 2.785}),
+        (120, "full", 960, {3e-4: 2.521, 1e-3: 2.456, 3e-3: 2.438, 1e-2: 2.562}),
+        (120, "full", 100, {1e-4: 2.598, 3e-4: 2.546, 1e-3: 2.507, 3e-3: 2.526, 1e-2: 2.644}),
+        (120, "lora", 960, {1e-3: 2.668, 3e-3: 2.633, 1e-2: 2.613, 3e-2: 2.645}),
+        (120, "lora", 100, {1e-3: 2.672, 3e-3: 2.644, 1e-2: 2.629, 3e-2: 2.671}),
+    )),
 )  # fmt: skip

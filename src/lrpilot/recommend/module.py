@@ -9,12 +9,16 @@ from typing import Any
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 
+# transformers' own convention for names; a token's or an object's classes are another matter
+CLASSIFIER = ("ForSequenceClassification", "ForImageClassification")
+
 
 def facts_from_module(module: Any, facts: RunFacts | None = None) -> RunFacts:
     """The facts, completed by what a live module shows.
 
     Parameters are counted; LoRA layers (`lora_A`, with their rank) and a small trainable share tell
-    the method; a Hugging Face `config`, where there is one, tells the model's name.
+    the method; a Hugging Face `config`, where there is one, tells the model's name and, of a
+    classifier, how many classes it has.
 
     Args:
         module: A torch `nn.Module`, or anything with `named_parameters()`.
@@ -50,6 +54,8 @@ def facts_from_module(module: Any, facts: RunFacts | None = None) -> RunFacts:
         found["method"] = "bitfit" if biases else "linear-probe"
     if known.model is None and known.family is None:
         found.update(_from_config(getattr(module, "config", None)))
+    if known.classes is None:
+        found["classes"] = _classes(module)
     if known.architecture is None and not found.get("model") and _convolutional(module):
         found["architecture"] = "cnn"
     return replace(known, **found)
@@ -62,6 +68,15 @@ def _from_config(config: Any) -> dict[str, str]:
     name = getattr(config, "_name_or_path", "")
     local = not isinstance(name, str) or not name or Path(name).exists() or name[0] in "./~"
     return {"model": kind if local or name.count("/") > 1 else name}
+
+
+def _classes(module: Any) -> int | None:
+    """Of a classifier of `transformers`, which says how many labels its head tells apart."""
+    inner = getattr(module, "base_model", None)  # PEFT wraps the classifier
+    names = {type(m).__name__ for m in (module, getattr(inner, "model", inner))}
+    labels = getattr(getattr(module, "config", None), "num_labels", None)
+    classifies = any(name.endswith(CLASSIFIER) for name in names)
+    return labels if classifies and isinstance(labels, int) and labels > 1 else None
 
 
 def _convolutional(module: Any) -> bool:

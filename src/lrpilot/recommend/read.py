@@ -10,6 +10,7 @@ from typing import Any
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 from lrpilot.recommend.models import look_up
+from lrpilot.recommend.module import CLASSIFIER
 from lrpilot.recommend.read_config import config_params
 from lrpilot.recommend.read_data import DataFacts, facts_from_data
 from lrpilot.recommend.read_pickle import read_pickled_values
@@ -100,7 +101,7 @@ def _config(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     kind = data.get("model_type")
     kind = kind.replace("_", "-") if isinstance(kind, str) else ""
     name = data.get("_name_or_path")
-    found: dict[str, Any] = {"params": config_params(data, folder)}
+    found: dict[str, Any] = {"params": config_params(data, folder), "classes": _classes(data)}
     if isinstance(name, str) and _on_a_hub(name):
         found["model"] = name
         return found
@@ -117,13 +118,25 @@ def _config(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _by_class(data: dict[str, Any]) -> str | None:
     """The architecture that the class's name ends with, by transformers' own convention."""
-    classes = data.get("architectures")
-    name = classes[0] if isinstance(classes, list) and classes else ""
+    name = _class(data)
     ends = {"ForCausalLM": "decoder", "ForMaskedLM": "encoder",
             "ForConditionalGeneration": "encoder-decoder",
             "ForSequenceClassification": "encoder"}  # fmt: skip
-    return next((v for end, v in ends.items() if isinstance(name, str) and name.endswith(end)),
-                None)  # fmt: skip
+    return next((v for end, v in ends.items() if name.endswith(end)), None)
+
+
+def _class(data: dict[str, Any]) -> str:
+    names = data.get("architectures")
+    name = names[0] if isinstance(names, list) and names else ""
+    return name if isinstance(name, str) else ""
+
+
+def _classes(data: dict[str, Any]) -> int | None:
+    """Of a classifier; its config names the labels unless they are two without a name."""
+    labels = data.get("id2label")
+    if not isinstance(labels, dict) or not _class(data).endswith(CLASSIFIER):
+        return None
+    return len(labels) if len(labels) > 1 else None
 
 
 def _on_a_hub(name: str) -> bool:

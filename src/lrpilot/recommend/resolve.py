@@ -80,6 +80,8 @@ def resolve(facts: RunFacts, recipes: Sequence[Recipe]) -> Resolved:
         params=params,
         batch_size=facts.batch_size,
         steps=steps,
+        epochs=facts.planned_epochs,
+        classes=facts.classes,
     )
     share, decay = usual_layer_decay(case, recipes)
     if facts.layerwise_decay is not None:

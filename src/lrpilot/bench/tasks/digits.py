@@ -114,6 +114,7 @@ def _task(name: str, title: str, examples: int, steps: int, **options: Any) -> T
             pretraining="supervised",
             params=23_845,  # measured: sum of p.numel()
             task="image-classification",
+            classes=5,
             train_examples=examples,
             batch_size=16,
             steps=steps,

@@ -158,6 +158,7 @@ def _task(name: str, title: str, model: str, params: int, examples: int, steps: 
             pretraining="supervised",
             params=params,
             task="image-classification",
+            classes=9 if emoji else 10,
             train_examples=examples,
             batch_size=_BATCH,
             steps=steps,

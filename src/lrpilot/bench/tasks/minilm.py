@@ -137,6 +137,7 @@ def _task(
             method="lora" if lora else "full",
             lora_rank=_RANK if lora else None,
             task="text-regression" if regression else "text-classification",
+            classes=None if regression else len(KINDS) if data == "topics" else 2,
             train_examples=sizes[0],
             batch_size=_BATCH,
             steps=steps,

@@ -41,6 +41,7 @@ _COMMON: dict[str, tuple[str, ...]] = {
               "model_id"),
     "lora_rank": ("lora_r", "lora_rank", "lora_dim"),
     "lora_alpha": ("lora_alpha",),
+    "classes": ("num_labels", "num_classes"),
     "train_examples": ("train_examples", "num_train_examples", "train_size"),
     "eval_examples": ("eval_examples", "num_eval_examples", "val_examples"),
 }  # fmt: skip
@@ -81,6 +82,7 @@ def common(data: Settings) -> Plan:
             "lora_rank": rank,
             "lora_alpha": positive(found["lora_alpha"]) if rank else None,
             "method": "lora" if rank else None,
+            "classes": count(found["classes"]),
             "train_examples": count(found["train_examples"]),
             "eval_examples": count(found["eval_examples"]),
             **warmup(found["warmup_steps"], found["warmup_frac"]),
