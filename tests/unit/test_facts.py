@@ -36,6 +36,23 @@ def test_planned_steps(facts: RunFacts, steps: int | None) -> None:
     assert facts.planned_steps == steps
 
 
+@pytest.mark.parametrize(
+    ("facts", "epochs"),
+    [
+        (RunFacts(steps=7, epochs=3, train_examples=100, batch_size=10), 3),
+        (RunFacts(steps=40, train_examples=100, batch_size=16), 6.4),
+        (RunFacts(steps=40, batch_size=16), None),
+    ],
+)
+def test_planned_epochs(facts: RunFacts, epochs: float | None) -> None:
+    assert facts.planned_epochs == epochs
+
+
+def test_one_class_is_no_classification() -> None:
+    with pytest.raises(InputError, match="classes is 1: give 2 or more"):
+        RunFacts(classes=1)
+
+
 def test_known_leaves_out_what_was_not_said() -> None:
     assert RunFacts(model="m", batch_size=4).known() == {
         "model": "m",

@@ -58,6 +58,18 @@ def test_fewer_steps_take_more_in_small_models_and_nothing_in_large_ones() -> No
     )
 
 
+def test_examples_seen_again_take_less_and_more_classes_more() -> None:
+    run = {"model": "all-MiniLM-L6-v2", "task": "text-classification", "batch_size": 16,
+           "steps": 50}  # fmt: skip
+    by_examples = [centre(**run, train_examples=n) for n in (100, 300, 800)]
+    assert by_examples == sorted(by_examples)
+    assert by_examples[-1] > 1.5 * by_examples[0]
+    assert centre(**run, classes=8) > 1.5 * centre(**run, classes=2)
+    told = recommend(RunFacts(**run, train_examples=100, classes=4))  # type: ignore[arg-type]
+    reason = next(r.text for r in told.reasons if r.rule == "short-run")
+    assert "8 epochs, 4 classes" in reason
+
+
 def test_a_short_run_widens_the_band() -> None:
     def width(steps: int) -> float:
         found = recommend(RunFacts(model="all-MiniLM-L6-v2", task="sentiment", steps=steps))

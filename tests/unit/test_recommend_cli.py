@@ -47,6 +47,7 @@ def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str
         ["--model", "bert", "--lora-rank", "8"],
         ["--model", "bert", "--params", "many"],
         ["--model", "bert", "--train-examples", "-3"],
+        ["--model", "bert", "--classes", "1"],
         ["--model", "./absent-folder"],
         ["--model", "bert", "--data", "absent.csv"],
     ],
@@ -72,7 +73,7 @@ def test_a_folder_and_a_data_file_of_ones_own(
                  str(tmp_path / "data.csv"), "--format", "json"]) == 0  # fmt: skip
     data = json.loads(capsys.readouterr().out)
     assert data["facts"]["family"] == "roberta"
-    assert data["facts"]["train_examples"] == 50
+    assert (data["facts"]["train_examples"], data["facts"]["classes"]) == (50, 2)
     assert data["basis"] == "family"
 
 

@@ -41,9 +41,7 @@ FITTED = corrections.ShortRuns(
 def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
     group: str | None, architecture: str | None, by: float
 ) -> None:
-    case = Case(
-        steps=100, params=2.5e7, epochs=1.0, method_group=group, architecture=architecture
-    )
+    case = Case(steps=100, params=2.5e7, epochs=1.0, method_group=group, architecture=architecture)
     shift = corrections.short_run(case, FITTED)
     assert shift is not None
     assert (shift.by, shift.sd) == pytest.approx((by, 0.3))
@@ -67,6 +65,7 @@ def test_large_models_want_less_the_more_often_examples_are_seen() -> None:
     assert above(large, None) == above(large, 3.0)
     assert above(2e5, 10.0) == above(2e5, 1.0)
     assert FITTED.above(Case(steps=600, params=large, epochs=10.0)) == 0.0
+    assert FITTED.above(Case(steps=100, params=2e8, epochs=10.0)) == 0.0  # and not below
 
 
 def test_many_classes_want_more() -> None:

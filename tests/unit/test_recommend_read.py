@@ -66,6 +66,17 @@ def test_a_config_tells_family_and_size(tmp_path: Path) -> None:
     assert found == facts_from_files(tmp_path / "config.json")
 
 
+def test_a_classifiers_config_tells_its_classes(tmp_path: Path) -> None:
+    labels = {str(i): f"kind {i}" for i in range(7)}
+    for name, classes in (("BertForSequenceClassification", 7), ("BertForMaskedLM", None)):
+        config = {**BERT, "architectures": [name], "id2label": labels}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert facts_from_files(tmp_path).classes == classes
+    one = {**BERT, "architectures": ["BertForSequenceClassification"], "id2label": {"0": "score"}}
+    (tmp_path / "config.json").write_text(json.dumps(one))
+    assert facts_from_files(tmp_path).classes is None
+
+
 def test_a_config_with_a_hub_name_is_that_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**BERT, "_name_or_path": "roberta-large"}))
     assert facts_from_files(tmp_path).model == "roberta-large"
@@ -310,6 +321,25 @@ def test_a_modules_config_names_it() -> None:
     )
     known = RunFacts(model="x", params=7.0)
     assert facts_from_module(Module({"w": Parameter(10)}, config=Config()), known) == known
+
+
+class BertForSequenceClassification(Module):
+    """Stands for a classifier of that name."""
+
+
+def test_a_classifier_tells_its_classes() -> None:
+    class Config:
+        num_labels = 7
+
+    parts = {"w": Parameter(10)}
+    classifier = BertForSequenceClassification(parts, config=Config())
+    assert facts_from_module(classifier).classes == 7
+    wrapped = Module(parts, config=Config(), base_model=Module(parts, model=classifier))
+    assert facts_from_module(wrapped).classes == 7
+    assert facts_from_module(Module(parts, config=Config())).classes is None
+    assert facts_from_module(classifier, RunFacts(classes=3)).classes == 3
+    Config.num_labels = 1  # a regression
+    assert facts_from_module(classifier).classes is None
 
 
 @pytest.mark.parametrize("thing", [object(), Module({})])

@@ -58,7 +58,10 @@ def _from_evidence(
     reasons = [
         basis_reason(resolved, estimate, estimator),
         *change_reasons(resolved, estimator),
-        *(Reason(rule=s.rule, text=s.text, factor=10.0**s.by) for s in estimate.shifts),
+        *(
+            Reason(rule=s.rule, text=f"{s.text}: x {10.0**s.by:.2g}", factor=10.0**s.by)
+            for s in estimate.shifts
+        ),
         *silent_reasons(facts),
     ]
     low, high = tidy_rate(10.0**estimate.low), tidy_rate(10.0**estimate.high)

@@ -111,6 +111,7 @@ def recipe_case(recipe: Recipe) -> Case:
         params=recipe.params,
         batch_size=recipe.batch_size,
         steps=recipe.steps,
+        epochs=recipe.epochs,
         layer_decay=float((recipe.layerwise_decay or 1.0) < 1.0),
         source=recipe.source,
         searched=recipe.evidence == "sweep-best",

@@ -70,17 +70,27 @@ class ShortRuns:
     sd: float
 
     def above(self, case: Case) -> float:
-        """Powers of ten above the recipes."""
-        size, whole = shortness(case)
-        if not whole:
-            return 0.0
-        slope = self.convolution if case.architecture == "cnn" else self.slope
-        epochs = min(max(case.epochs or USUAL_EPOCHS, 1.0), MOST_EPOCHS)
-        large = log10(max(case.params or 0.0, LEAST_PARAMS) / LEAST_PARAMS)
-        classes = min(case.classes or 2, MOST_CLASSES)
-        rest = self.repeated * log10(epochs) * large + self.classes * log10(classes / 2)
-        rest += self.few if case.method_group == "few" else 0.0
-        return slope * size + rest * whole
+        """Powers of ten above the recipes; never below: many of them repeat their examples, too."""
+        slopes = (self.slope, self.convolution, self.few, self.repeated, self.classes)
+        return max(0.0, sum(a * b for a, b in zip(slopes, regressors(case), strict=True)))
+
+
+def regressors(case: Case) -> tuple[float, float, float, float, float]:
+    """What each of the slopes is multiplied by."""
+    size, whole = shortness(case)
+    if not whole:
+        return 0.0, 0.0, 0.0, 0.0, 0.0
+    cnn, few = case.architecture == "cnn", case.method_group == "few"
+    epochs = min(max(case.epochs or USUAL_EPOCHS, 1.0), MOST_EPOCHS)
+    larger = log10(max(case.params or 0.0, LEAST_PARAMS) / LEAST_PARAMS)
+    classes = min(case.classes or 2, MOST_CLASSES)
+    return (
+        0.0 if cnn else size,
+        size if cnn else 0.0,
+        whole * few,
+        whole * log10(epochs) * larger,
+        whole * log10(classes / 2),
+    )
 
 
 def short_run(case: Case, fitted: ShortRuns) -> Shift | None:

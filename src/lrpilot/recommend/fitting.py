@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.corrections import ShortRuns
+from lrpilot.recommend.corrections import ShortRuns, regressors
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
@@ -207,14 +207,13 @@ def fit_short_runs(
     """
     gaps = short_run_gaps(blend, recipes, [sweep for sweep in sweeps if sweep.warmup])
     above = np.array([gap for _, gap in gaps])
-    parts = [ShortRuns(*row) for row in np.eye(6)[:-1].tolist()]  # no scatter
-    design = np.array([[part.above(sweep.case) for part in parts] for sweep, _ in gaps])
+    design = np.array([regressors(sweep.case) for sweep, _ in gaps])
     models = [(sweep.params, sweep.method) for sweep, _ in gaps]
     share = np.array([1.0 / models.count(model) for model in models])
     root = np.sqrt(share)
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found
-    sd = float(np.sqrt(share @ off**2 / (share.sum() - len(parts))))
+    sd = float(np.sqrt(share @ off**2 / (share.sum() - len(found))))
     return ShortRuns(*[*found.tolist(), sd])
 
 
