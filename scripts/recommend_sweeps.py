@@ -166,6 +166,7 @@ def _editorial_bytes(
 
 
 _FULL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+_SGD = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 _LORA = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
@@ -184,6 +185,8 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "bytes-editorials": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-editorials-30": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
+    "resnet-digits-sgd": ("resnet-emoji", _resnet_digits, _SGD, 2),
+    "effnet-emoji-sgd": ("effnet-digits", _effnet_emoji, _SGD, 2),
     # few examples, more steps, more classes
     "resnet-digits-2": (
         "resnet-emoji", partial(_halves, build=_resnet_digits, head=_resnet),
@@ -233,7 +236,8 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
         "smollm", partial(_editorial_tokens, sizes=(24, 48, 64)), _FULL[1:-1], 3
     ),
 }  # fmt: skip
-STEPS = {"resnet-digits": 60, "resnet-digits-100": 60, "resnet-digits-2": 60,
+STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60,
+         "resnet-digits-100": 60, "resnet-digits-2": 60,
          "minilm-editorials": 60, "minilm-editorials-150": 150,
          "minilm-names": 60, "minilm-names-2": 60,
          "minilm-names-4": 60, "minilm-verses": 60, "minilm-verses-2": 60,
@@ -246,6 +250,8 @@ def one(name: str, rate: float, seed: int, device: str) -> float:
     parent, build, _, _ = SWEEPS[name]
     task = TASKS[parent]
     task = replace(task, steps=STEPS.get(name, task.steps), build=partial(build, parent=task))
+    if name.endswith("-sgd"):
+        task = replace(task, optimizer="sgd")
     workload = on_device(task.build(seed), device)
     try:
         model = Lab(task, seed, workload).start().constant(rate, warmup=WARMUP)
