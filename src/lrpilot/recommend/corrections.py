@@ -76,7 +76,7 @@ class ShortRuns:
 
 
 def regressors(case: Case) -> tuple[float, float, float, float, float]:
-    """What each of the slopes is multiplied by."""
+    """What each slope of `ShortRuns` is multiplied by, in their order."""
     size, whole = shortness(case)
     if not whole:
         return 0.0, 0.0, 0.0, 0.0, 0.0
