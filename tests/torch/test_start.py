@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from lrpilot.control.types import Budget
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._start import starting_point
 
@@ -32,5 +33,26 @@ class Adafactor(torch.optim.SGD):
 def test_the_optimizer_and_its_scale_are_read_off(make: Any, name: str) -> None:
     model = torch.nn.Linear(2, 2)
     facts = RunFacts(model="t5-base")
-    seen, _ = starting_point(model, make(model.parameters()), facts=facts, start_lr=1e-3, steps=10)
+    optimizer, budget = make(model.parameters()), Budget(steps=10)
+    seen, _ = starting_point(model, optimizer, facts=facts, start_lr=1e-3, budget=budget)
     assert seen.optimizer == name
+
+
+@pytest.mark.parametrize(
+    ("facts", "per_epoch", "epochs"),
+    [
+        ({}, 4, 2.5),
+        ({}, None, None),
+        ({"train_examples": 160, "batch_size": 32}, 4, 2.0),  # what the user says goes before
+        ({"epochs": 3.0}, 4, 3.0),
+    ],
+)
+def test_the_epochs_follow_from_the_budget(
+    facts: dict[str, Any], per_epoch: int | None, epochs: float | None
+) -> None:
+    model = torch.nn.Linear(2, 2)
+    seen, _ = starting_point(
+        model, torch.optim.AdamW(model.parameters()), facts=RunFacts(**facts), start_lr=1e-3,
+        budget=Budget(steps=10, steps_per_epoch=per_epoch),
+    )  # fmt: skip
+    assert (seen.steps, seen.planned_epochs) == (10, epochs)

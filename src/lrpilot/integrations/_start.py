@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
 from lrpilot.recommend import facts_from_module, recommend
@@ -24,7 +25,7 @@ def starting_point(
     *,
     facts: RunFacts | None,
     start_lr: float | None,
-    steps: int,
+    budget: Budget,
 ) -> tuple[RunFacts, Recommendation]:
     """The facts, completed by what can be seen, and the recommendation for them.
 
@@ -33,9 +34,9 @@ def starting_point(
         optimizer: Its optimizer, whose kind belongs to the rate.
         facts: What the user knows; never overridden.
         start_lr: The user's own choice, which wins.
-        steps: The run's steps.
+        budget: The run's steps, and how many make an epoch.
     """
-    seen = _look_at(model, optimizer, facts or RunFacts(), steps)
+    seen = _look_at(model, optimizer, facts or RunFacts(), budget)
     if start_lr is not None:
         return seen, users_choice(start_lr)
     return seen, recommend(seen)
@@ -55,11 +56,11 @@ def users_choice(lr: float) -> Recommendation:
     )
 
 
-def _look_at(model: Any, optimizer: Any, facts: RunFacts, steps: int) -> RunFacts:
-    seen = facts_from_module(model, facts)
+def _look_at(model: Any, optimizer: Any, facts: RunFacts, budget: Budget) -> RunFacts:
+    seen = replace(facts_from_module(model, facts), steps=facts.steps or budget.steps)
     found: dict[str, Any] = {}
-    if facts.steps is None:
-        found["steps"] = steps
+    if seen.planned_epochs is None and budget.steps_per_epoch is not None:
+        found["epochs"] = budget.steps / budget.steps_per_epoch
     if facts.optimizer == "adamw":
         found["optimizer"] = _optimizer(optimizer)
     return replace(seen, **found)

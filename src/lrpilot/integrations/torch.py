@@ -42,7 +42,7 @@ class Autopilot:
             `Evaluation`); a bare mean works, but takes longer to judge. None: only a loss that is
             not finite can be reacted to, and there is nothing to roll back to before it.
         steps_per_epoch: Optimizer steps until an example is seen again, if known: before that,
-            worse validation cannot be overfitting.
+            worse validation cannot be overfitting; and the recommendation knows the epochs.
         scheduler: Your schedule on that optimizer, if any. The autopilot then multiplies it and
             leaves the annealing to it.
         scaler: Your gradient scaler of mixed precision, if any.
@@ -98,7 +98,7 @@ class Autopilot:
             anneal=scheduler is None,
         )
         facts, recommendation = starting_point(
-            model, optimizer, facts=facts, start_lr=start_lr, steps=total_steps
+            model, optimizer, facts=facts, start_lr=start_lr, budget=budget
         )
         self._rates = Rates(optimizer, peak_lr=recommendation.peak_lr, scheduler=scheduler)
         self._state = TorchState(model, self._rates, scaler=scaler)

@@ -114,7 +114,7 @@ class AutopilotCallback(TrainerCallback):
         optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapper
         budget, facts = self._plan(args, state, kwargs["train_dataloader"])
         facts, recommendation = starting_point(
-            self._model, optimizer, facts=facts, start_lr=self._start_lr, steps=budget.steps
+            self._model, optimizer, facts=facts, start_lr=self._start_lr, budget=budget
         )
         resumed = self._resume_folder(args, state)
         self._rates = Rates(
