@@ -5,7 +5,7 @@
 The bench's models, other data of its packages, half a power of ten a step, a tenth of warm-up and
 linear decay, as the autopilot trains. A line a run is written as it ends; what is there is not run
 again. At the end the mean losses over seeds, as they stand in `measured.py`; docs/log.md has those
-that no correction uses yet.
+of SGD, which needs no correction.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 
 from lrpilot.diagnose.history import History
 from lrpilot.diagnose.readers import knows, read
+from lrpilot.diagnose.readers.settings import logged
 from lrpilot.errors import InputError
 
 AXOLOTL = """
@@ -128,6 +129,11 @@ def one(path: Path) -> History:
     (history,) = read(path)
     assert history.train_loss is None
     return history
+
+
+@pytest.mark.parametrize(("labels", "classes"), [(7, 7), (1, None)])
+def test_a_trackers_settings_tell_the_classes(labels: int, classes: int | None) -> None:
+    assert logged({"lr": 2e-5, "num_labels": labels}).facts.classes == classes
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +69,10 @@ def test_examples_seen_again_take_less_and_more_classes_more() -> None:
     told = recommend(RunFacts(**run, train_examples=100, classes=4))  # type: ignore[arg-type]
     reason = next(r.text for r in told.reasons if r.rule == "short-run")
     assert "8 epochs, 4 classes" in reason
+    assert re.search(r": x \d", reason)
+    lora = {"model": "llama-3.1-8b", "method": "lora", "task": "chat", "lora_rank": 16}
+    rank = recommend(RunFacts(**lora)).reasons  # type: ignore[arg-type]
+    assert next(r.text for r in rank if r.rule == "lora-rank").endswith(": no change")
 
 
 def test_a_short_run_widens_the_band() -> None:

@@ -13,6 +13,7 @@ from lrpilot.recommend.explain import (
     change_reasons,
     missing_facts,
     nearest_sources,
+    shift_reasons,
     silent_reasons,
 )
 from lrpilot.recommend.plan import make_plan
@@ -58,10 +59,7 @@ def _from_evidence(
     reasons = [
         basis_reason(resolved, estimate, estimator),
         *change_reasons(resolved, estimator),
-        *(
-            Reason(rule=s.rule, text=f"{s.text}: x {10.0**s.by:.2g}", factor=10.0**s.by)
-            for s in estimate.shifts
-        ),
+        *shift_reasons(estimate),
         *silent_reasons(facts),
     ]
     low, high = tidy_rate(10.0**estimate.low), tidy_rate(10.0**estimate.high)

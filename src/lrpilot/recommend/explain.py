@@ -26,8 +26,8 @@ def change_reasons(resolved: Resolved, estimator: Estimator) -> list[Reason]:
         factor = 10.0**step
         if abs(step) < _NOTHING and rule in ("model", "all"):
             continue
-        effect = "no change" if abs(step) < _NOTHING else f"x {factor:.2g}, to {_rate(belief.mean)}"
-        reasons.append(Reason(rule=rule, text=f"{text}: {effect}", factor=factor))
+        to = "" if abs(step) < _NOTHING else f", to {_rate(belief.mean)}"
+        reasons.append(Reason(rule=rule, text=f"{text}: {_effect(step)}{to}", factor=factor))
         before = belief.mean
     return reasons
 
@@ -100,6 +100,14 @@ def basis_reason(resolved: Resolved, estimate: Estimate, estimator: Estimator) -
     return Reason(rule=f"basis-{estimate.level}", text=words)
 
 
+def shift_reasons(estimate: Estimate) -> list[Reason]:
+    """What each correction changed, beyond what the recipes say."""
+    return [
+        Reason(rule=s.rule, text=f"{s.text}: {_effect(s.by)}", factor=10.0**s.by)
+        for s in estimate.shifts
+    ]
+
+
 def silent_reasons(facts: RunFacts) -> list[Reason]:
     """Facts that the article moves the rate for and the evidence does not."""
     reasons = []
@@ -165,6 +173,10 @@ def missing_facts(facts: RunFacts, resolved: Resolved) -> tuple[str, ...]:
     if resolved.method in ("lora", "qlora", "preference-lora") and facts.lora_rank is None:
         found.append("lora_rank")
     return tuple(found)
+
+
+def _effect(step: float) -> str:
+    return "no change" if abs(step) < _NOTHING else f"x {10.0**step:.2g}"
 
 
 def _rate(log_rate: float) -> str:

@@ -96,9 +96,18 @@ def _bytes(
     )  # fmt: skip
 
 
-def _warmed(model: dict[str, Any], label: str, *facts: Any, method: str = "full") -> Sweep:
-    """A sweep by `scripts/recommend_sweeps.py`: task, steps, examples, classes, mean losses."""
-    task, steps, examples, classes, scores = facts
+def _warmed(
+    model: dict[str, Any],
+    label: str,
+    task: str,
+    steps: int,
+    examples: int,
+    classes: int | None,
+    scores: dict[float, float],
+    *,
+    method: str = "full",
+) -> Sweep:
+    """A sweep by `scripts/recommend_sweeps.py`: the mean loss at each rate."""
     return Sweep(label=label, task=task, steps=steps, examples=examples, classes=classes,
                  scores=scores, method=method, mode="min", warmup=0.1, **model)  # fmt: skip
 
