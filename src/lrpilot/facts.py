@@ -133,6 +133,8 @@ class Recommendation:
         warnings: What the user should know before starting.
         advice: The rest of the recipe in words: schedule, batch, head, epochs, LoRA or full.
         missing: Facts that were not given and would make the answer surer.
+        reference_lr: What the sizes of the live weights suggest for a short run, beside a number of
+            the user's own; None where they say nothing.
     """
 
     peak_lr: float
@@ -149,6 +151,7 @@ class Recommendation:
     warnings: tuple[str, ...] = ()
     advice: tuple[Reason, ...] = ()
     missing: tuple[str, ...] = ()
+    reference_lr: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.peak_lr <= self.high < float("inf"):

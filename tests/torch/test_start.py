@@ -9,6 +9,7 @@ import torch
 
 from lrpilot.control.types import Budget
 from lrpilot.facts import RunFacts
+from lrpilot.integrations._reference import reference_rate
 from lrpilot.integrations._start import starting_point
 
 
@@ -56,3 +57,53 @@ def test_the_epochs_follow_from_the_budget(
         budget=Budget(steps=10, steps_per_epoch=per_epoch),
     )  # fmt: skip
     assert (seen.steps, seen.planned_epochs) == (10, epochs)
+
+
+def _rate(parameters: Any, optimizer: Any = torch.optim.AdamW, **facts: Any) -> float | None:
+    return reference_rate(optimizer(parameters, lr=1e-3), RunFacts(**facts))
+
+
+def test_the_reference_follows_from_the_median_matrix() -> None:
+    small, middle, large = (torch.nn.Linear(n, n) for n in (4, 16, 64))
+    rate = _rate([*small.parameters(), *middle.parameters(), *large.parameters()])
+    assert rate == pytest.approx(0.17 / 16)
+    middle.weight.requires_grad_(False)
+    rate = _rate([*small.parameters(), *middle.parameters(), *large.parameters()])
+    assert rate == pytest.approx(0.17 / ((4 * 4 + 64 * 64) / 2) ** 0.5)
+
+
+def test_a_head_with_a_rate_of_its_own_does_not_count() -> None:
+    body, head = torch.nn.Linear(16, 16), torch.nn.Linear(16, 2)
+    groups = [{"params": head.parameters(), "lr": 1.0}, {"params": body.parameters()}]
+    assert _rate(groups) == pytest.approx(0.17 / 16)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "facts", "known"),
+    [
+        (torch.optim.Adam, {}, True),
+        (torch.optim.RAdam, {"method": "lora"}, True),
+        (torch.optim.SGD, {}, False),  # its steps are as large as the gradient
+        (torch.optim.Adafactor, {}, False),
+        (torch.optim.AdamW, {"method": "prompt"}, False),
+        (torch.optim.AdamW, {"task": "dpo"}, False),
+    ],
+)
+def test_not_every_optimizer_nor_method_has_a_reference(
+    optimizer: Any, facts: dict[str, Any], known: bool
+) -> None:
+    assert (_rate(torch.nn.Linear(8, 8).parameters(), optimizer, **facts) is not None) is known
+
+
+def test_vectors_alone_have_none() -> None:
+    assert _rate([torch.nn.Parameter(torch.zeros(8))]) is None
+
+
+def test_a_number_of_the_users_comes_with_the_reference() -> None:
+    model = torch.nn.Linear(8, 8)
+    optimizer, budget = torch.optim.AdamW(model.parameters()), Budget(steps=10)
+    facts = RunFacts(family="bert")
+    _, start = starting_point(model, optimizer, facts=facts, start_lr=1e-5, budget=budget)
+    assert (start.peak_lr, start.reference_lr) == (1e-5, pytest.approx(0.17 / 8))
+    _, start = starting_point(model, optimizer, facts=facts, start_lr=None, budget=budget)
+    assert start.reference_lr is None

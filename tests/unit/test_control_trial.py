@@ -28,8 +28,8 @@ OFFSETS = np.random.default_rng(0).normal(0.0, 0.5, 48)  # easy and hard example
 BAND = Recommendation(peak_lr=1e-3, low=1.25e-4, high=8e-3)
 
 
-def given(lr: float) -> Recommendation:
-    return Recommendation(peak_lr=lr, low=lr, high=lr)
+def given(lr: float, reference_lr: float | None = None) -> Recommendation:
+    return Recommendation(peak_lr=lr, low=lr, high=lr, reference_lr=reference_lr)
 
 
 @dataclass
@@ -282,6 +282,66 @@ def test_short_branches_are_not_tried_least_of_all_against_a_recommendation(
     world = World(limit=2e-2, recommendation=start, budget=Budget(steps=steps))
     world.run()
     assert bool([d for _, d in world.said if d.rule == "trial"]) is tried
+
+
+# -- a second opinion on a number of the user's --------------------------------------------------
+
+
+def test_a_number_far_above_what_the_weights_suggest_begins_there() -> None:
+    world = World(limit=2e-3, recommendation=given(3e-2, reference_lr=1e-3))
+    state = world.run()
+    assert world.lrs[20] == pytest.approx(1e-3 * shape(20))
+    assert "30 times what the sizes of the weights suggest" in world.said[0][1].reason
+    assert world.steps("hold", "trial") == [40]  # as after a recommendation
+    assert state.level == pytest.approx(1 / 30)
+    plain = World(limit=2e-3)
+    plain.run()
+    assert world.lrs == pytest.approx(plain.lrs)
+
+
+@pytest.mark.parametrize(
+    ("limit", "unequal", "factors"),
+    [
+        (1e-2, 6.0, ["100"]),  # better in the mean, by less than a number of the user's needs
+        (1e-2, 0.1, ["100", "3", "3"]),
+        (1e-4, 0.1, ["3", "3"]),  # harmful
+    ],
+)
+def test_what_the_weights_suggest_is_taken_unless_it_does_harm(
+    limit: float, unequal: float, factors: list[str]
+) -> None:
+    world = World(limit=limit, unequal=unequal, recommendation=given(1e-5, reference_lr=1e-3))
+    world.run()
+    raises = [d for _, d in world.said if d.action == "raise"]
+    assert [d.reason.split(" times the rate")[0] for d in raises] == factors
+    asked = [d.reason for _, d in world.said if "the sizes of the weights suggest" in d.reason]
+    assert [d.split(" times the rate")[0][-3:] for d in asked] == ["100"]
+
+
+def test_a_spoiled_validation_at_both_rates_does_not_hide_it() -> None:
+    world = World(limit=1e-2, recommendation=given(1e-5, reference_lr=1e-3),
+                  extra=lambda step: 0.05 if step > 20 else 0.0, unequal=6.0)  # fmt: skip
+    world.run()
+    assert world.steps("raise", "trial")
+    assert not world.steps("cut", "stale")
+
+
+@pytest.mark.parametrize(
+    ("steps", "factor"),
+    [(24, 100), (225, 100), (300, 10)],  # where trials can tell they are asked as ever
+)
+def test_only_runs_too_short_for_trials_to_tell_ask_for_it(steps: int, factor: int) -> None:
+    world = World(limit=1e-2, recommendation=given(1e-5, reference_lr=1e-3),
+                  budget=Budget(steps=steps, steps_per_epoch=1))  # fmt: skip
+    world.run()
+    first = next(d for _, d in world.said if d.rule == "trial")
+    assert f"{factor} times the rate" in first.reason
+
+
+@pytest.mark.parametrize("lr", [2.9e-3, 1.1e-4])
+def test_a_number_near_what_the_weights_suggest_is_the_users(lr: float) -> None:
+    worlds = [World(limit=1e-2, recommendation=given(lr, reference_lr=r)) for r in (1e-3, None)]
+    assert worlds[0].run().dump() == worlds[1].run().dump()
 
 
 # -- the rest -----------------------------------------------------------------------------------

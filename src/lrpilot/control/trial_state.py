@@ -18,13 +18,14 @@ class TrialState:
 
     Attributes:
         budget: What the run may spend.
-        founded: Whether it began at a recommendation, not at a bare number.
+        founded: Whether it began at a rate that something vouches for, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
         phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
             trial; "rest"; "stretch", after the last step.
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
+        start: The level that the first warm-up goes to.
         ceiling: A level that failed, which no trial may reach again.
         check: Step at which the phase has something to do.
         validations: Validations so far, without the one before training.
@@ -48,6 +49,7 @@ class TrialState:
     step: int = 0
     begun: int = 0
     level: float = 1.0
+    start: float = 1.0
     ceiling: float | None = None
     check: int
     validations: int = 0

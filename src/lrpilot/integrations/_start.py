@@ -8,6 +8,7 @@ from typing import Any
 from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
+from lrpilot.integrations._reference import reference_rate
 from lrpilot.recommend import facts_from_module, recommend
 
 _OPTIMIZERS = {  # class names of torch, transformers and their kin; AdamW stands for its family
@@ -38,11 +39,11 @@ def starting_point(
     """
     seen = _look_at(model, optimizer, facts or RunFacts(), budget)
     if start_lr is not None:
-        return seen, users_choice(start_lr)
+        return seen, users_choice(start_lr, reference_lr=reference_rate(optimizer, seen))
     return seen, recommend(seen)
 
 
-def users_choice(lr: float) -> Recommendation:
+def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendation:
     """A rate that the user gave, as a recommendation without a band of its own.
 
     Raises:
@@ -52,7 +53,12 @@ def users_choice(lr: float) -> Recommendation:
         raise InputError(f"a starting rate of {lr!r}: give a positive number such as 2e-5")
     text = f"you asked for a start at {lr:g}"
     return Recommendation(
-        peak_lr=lr, low=lr, high=lr, basis="user", reasons=(Reason(rule="user", text=text),)
+        peak_lr=lr,
+        low=lr,
+        high=lr,
+        basis="user",
+        reasons=(Reason(rule="user", text=text),),
+        reference_lr=reference_lr,
     )
 
 
