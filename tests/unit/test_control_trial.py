@@ -287,55 +287,41 @@ def test_short_branches_are_not_tried_least_of_all_against_a_recommendation(
 # -- a second opinion on a number of the user's --------------------------------------------------
 
 
-def test_a_number_far_above_what_the_weights_suggest_begins_there() -> None:
-    world = World(limit=2e-3, recommendation=given(3e-2, reference_lr=1e-3))
-    state = world.run()
-    assert world.lrs[20] == pytest.approx(1e-3 * shape(20))
-    assert "30 times what the sizes of the weights suggest" in world.said[0][1].reason
-    assert world.steps("hold", "trial") == [40]  # as after a recommendation
-    assert state.level == pytest.approx(1 / 30)
-    plain = World(limit=2e-3)
-    plain.run()
-    assert world.lrs == pytest.approx(plain.lrs)
-
-
 @pytest.mark.parametrize(
-    ("limit", "unequal", "factors"),
+    ("lr", "steps", "begins"),
     [
-        (1e-2, 6.0, ["100"]),  # better in the mean, by less than a number of the user's needs
-        (1e-2, 0.1, ["100", "3", "3"]),
-        (1e-4, 0.1, ["3", "3"]),  # harmful
+        (3.1e-3, STEPS, True),
+        (3.1e-3, 1000, True),
+        (9.9e-5, STEPS, True),
+        (9.9e-5, 1000, False),  # there trials can tell
     ],
 )
-def test_what_the_weights_suggest_is_taken_unless_it_does_harm(
-    limit: float, unequal: float, factors: list[str]
+def test_a_number_far_from_what_the_weights_suggest_begins_there(
+    lr: float, steps: int, begins: bool
 ) -> None:
-    world = World(limit=limit, unequal=unequal, recommendation=given(1e-5, reference_lr=1e-3))
+    budget = Budget(steps=steps, steps_per_epoch=1)
+    world = World(limit=2e-3, recommendation=given(lr, reference_lr=1e-3), budget=budget)
     world.run()
-    raises = [d for _, d in world.said if d.action == "raise"]
-    assert [d.reason.split(" times the rate")[0] for d in raises] == factors
-    asked = [d.reason for _, d in world.said if "the sizes of the weights suggest" in d.reason]
-    assert [d.split(" times the rate")[0][-3:] for d in asked] == ["100"]
+    plain = World(limit=2e-3, recommendation=BAND if begins else given(lr), budget=budget)
+    plain.run()
+    assert world.lrs == pytest.approx(plain.lrs)
+    assert ("training begins there" in world.said[0][1].reason) is begins
 
 
-def test_a_spoiled_validation_at_both_rates_does_not_hide_it() -> None:
-    world = World(limit=1e-2, recommendation=given(1e-5, reference_lr=1e-3),
-                  extra=lambda step: 0.05 if step > 20 else 0.0, unequal=6.0)  # fmt: skip
+def test_where_that_does_harm_the_number_is_next() -> None:
+    world = World(limit=2e-4, recommendation=given(5e-5, reference_lr=1e-3))
+    state = world.run()
+    assert world.steps("rollback", "too-high") == [20]
+    assert world.lrs[39] == pytest.approx(5e-5 * shape(39))
+    assert world.lrs[40] == pytest.approx(5e-4 * shape(40))  # tried at once, as ever
+    assert state.rollbacks == 1
+
+
+def test_where_the_number_does_harm_as_well_an_eighth_of_it_is_next() -> None:
+    world = World(limit=2e-5, recommendation=given(5e-5, reference_lr=1e-3))
     world.run()
-    assert world.steps("raise", "trial")
-    assert not world.steps("cut", "stale")
-
-
-@pytest.mark.parametrize(
-    ("steps", "factor"),
-    [(24, 100), (225, 100), (300, 10)],  # where trials can tell they are asked as ever
-)
-def test_only_runs_too_short_for_trials_to_tell_ask_for_it(steps: int, factor: int) -> None:
-    world = World(limit=1e-2, recommendation=given(1e-5, reference_lr=1e-3),
-                  budget=Budget(steps=steps, steps_per_epoch=1))  # fmt: skip
-    world.run()
-    first = next(d for _, d in world.said if d.rule == "trial")
-    assert f"{factor} times the rate" in first.reason
+    assert world.steps("rollback", "too-high") == [20, 40]
+    assert world.lrs[59] == pytest.approx(5e-5 / 8 * shape(59))
 
 
 @pytest.mark.parametrize("lr", [2.9e-3, 1.1e-4])
@@ -354,6 +340,7 @@ def test_a_number_near_what_the_weights_suggest_is_the_users(lr: float) -> None:
         (BAND, 60, 0.4, False),
         (BAND, None, 0.4, False),
         (given(1e-3), 60, 0.54, True),
+        (given(3e-5, reference_lr=1e-3), 60, 0.4, False),  # begins there, and that is trusted
     ],
 )
 def test_a_validation_that_is_no_better_cuts_the_rate_but_a_recommendation_on_new_data(

@@ -17,8 +17,8 @@
 
 A published recommendation is given some time before its first trial; a number that only the user
 vouches for is not. Such a number is compared with what the sizes of the weights suggest. Far above
-that, training begins there instead. Far below, in a run too short for trials to tell, the first
-trial asks for it, and takes it unless it does harm.
+that, or further below it in a run too short for trials to tell, training begins there instead, and
+goes back to the number if that does harm.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation, compare
 
-_SIZES = "the sizes of the weights suggest"
 _DIVERGED = Change(math.inf, math.nan)  # worse than anything, by nothing that could be tested
 
 
@@ -52,20 +51,18 @@ class TrialController(TrialSettings):
 
     def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
         """The state before the first step."""
-        founded = recommendation.high > recommendation.low
-        level, factor = 1.0, self.factor if founded else self.first_factor
+        founded, start = recommendation.high > recommendation.low, 1.0
         if recommendation.reference_lr is not None:
             times = recommendation.reference_lr / recommendation.peak_lr
-            if times < 1 / self.factor:
-                founded, level, factor = True, times, self.factor
-            elif self._branch_steps(budget) < self.telling_steps:
-                factor = max(factor, times)
+            short = self._branch_steps(budget) < self.telling_steps
+            if times < 1 / self.factor or (short and times > self.first_factor):
+                founded, start = True, times
         return TrialState(
             budget=budget,
             founded=founded,
-            factor=factor,
-            level=level,
-            start=level,
+            factor=self.factor if founded else self.first_factor,
+            start=start,
+            level=start,
             check=self._warm_steps(budget),
         )
 
@@ -101,9 +98,10 @@ class TrialController(TrialSettings):
                 return self._say(state, "stop", "divergence", reason)
             state = replace(state, first=new, best=new)
             reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
-            if state.start < 1.0:
-                reason += (
-                    f"; the rate is {1 / state.start:.3g} times what {_SIZES}: it begins there"
+            if state.start != 1.0:
+                times = f"{state.start:.3g} times the rate"
+                reason = (
+                    f"{reason}; the sizes of the weights suggest {times}: training begins there"
                 )
             said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
             return replace(said, origin=True), state
@@ -130,7 +128,7 @@ class TrialController(TrialSettings):
         half = len(losses) // 2 if fresh else 0
         seen = change(new, first, losses[half:] if half else (), losses[:half])
         figures = figures_of(new, first, seen)
-        if self._harmful(seen, first):
+        if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             if self._relieved(state, new, first):
                 state = replace(state, failed=new)
@@ -163,11 +161,9 @@ class TrialController(TrialSettings):
         end = state.step + 2 * length
         rest = math.ceil((1 - end / budget.steps) / self.rest_frac)  # validations
         paired = state.first is not None and state.first.n > 1
-        least = self.least_steps if state.founded else self.first_least_steps
-        least = 1 if self._vouched(state) else least
         if (
             not paired
-            or length < least
+            or length < (self.least_steps if state.founded else self.first_least_steps)
             or end > self.until * budget.steps
             or state.validations + 2 + rest > budget.evaluations
             or (state.ceiling is not None and state.level * state.factor >= state.ceiling)
@@ -175,9 +171,7 @@ class TrialController(TrialSettings):
             return self._rest(state, action, "stable", reason, figures, keep=keep)
         state = replace(state, phase="higher", begun=state.step, check=state.step + length,
                         best_step=state.step)  # fmt: skip
-        trial = f"a trial: {length} steps at {state.factor:.3g} times the rate, then at the rate"
-        if self._vouched(state):
-            trial = f"{trial}; {_SIZES} the higher one"
+        trial = f"a trial: {length} steps at {state.factor:g} times the rate, then at the rate"
         reason = f"{reason}; {trial}" if reason else trial
         return self._say(state, action, "trial", reason, figures, keep=True)
 
@@ -185,7 +179,7 @@ class TrialController(TrialSettings):
         """The higher branch is over, the other one begins."""
         check = state.step + self._branch_steps(state.budget)
         state = replace(state, phase="same", begun=state.step, check=check)
-        reason = f"{reason} at {state.factor:.3g} times the rate; back to step {state.best_step}"
+        reason = f"{reason} at {state.factor:g} times the rate; back to step {state.best_step}"
         return self._say(state, "rollback", "trial", f"{reason}, the same steps at the rate")
 
     def _judge(
@@ -194,22 +188,25 @@ class TrialController(TrialSettings):
         if not new.finite:
             return self._roll_back(state, "divergence", "validation is not finite", {})
         state = self._mark(state, new)
-        higher, times = state.higher, f"{state.factor:.3g} times the rate"
+        higher, times = state.higher, f"{state.factor:g} times the rate"
         seen, figures, told = _DIVERGED, {}, f"{times} diverges"
         if higher is not None and higher.finite:
             seen = change(higher, new)
             figures = figures_of(higher, new, seen)
             told = f"{times} changes validation by {seen.sentence()}"
-        vouched = self._vouched(state)
-        if self._clear(state, seen, new.n) or (vouched and not self._harmful(seen, new)):
-            state = replace(state, level=state.level * state.factor,
-                            factor=self.factor if vouched else state.factor)  # fmt: skip
-            return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         since = change(new, before)
         if seen.difference >= 0.0 and self._worse(state, since, before):
             state = replace(state, level=state.level * self.cut_factor)
             reason = f"worse than before the trial by {since.sentence()}; {told}; the rate is cut"
             return self._rest(state, "cut", "stale", reason, figures, keep=True)
+        least, doubt = self.agreement, self.doubt
+        if not state.founded:
+            least, doubt = self.first_agreement, self.first_doubt
+        spread = seen.standard_error * math.sqrt(new.n)
+        clear = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
+        if clear and -seen.difference >= least * spread:
+            state = replace(state, level=state.level * state.factor)
+            return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         if state.factor > self.factor:
             state = replace(state, factor=self.factor)
             return self._fork(state, "hold", f"{told}: the rate stays", figures, keep=True)
@@ -306,37 +303,19 @@ class TrialController(TrialSettings):
         state = replace(state, rollbacks=state.rollbacks + 1, losses=())
         reason = f"{reason}; back to step {state.best_step}"
         if not state.best_step:
-            state = replace(
-                state,
-                phase="warmup",
-                begun=state.step,
-                check=state.step + self._warm_steps(state.budget),
-                level=state.level * self.restart_factor,
-                ceiling=state.level,
-            )
-            reason = f"{reason}, a new warm-up to {self.restart_factor:g} of the rate"
-            return self._say(state, "rollback", rule, reason, figures)
+            level, ceiling = state.level * self.restart_factor, state.level
+            state = replace(state, phase="warmup", begun=state.step, level=level, ceiling=ceiling,
+                            check=state.step + self._warm_steps(state.budget))  # fmt: skip
+            told = f"{self.restart_factor:g} of the rate"
+            if ceiling == state.start > 1.0:
+                told = "the number that was given"
+                state = replace(state, founded=False, factor=self.first_factor, level=1.0)
+            return self._say(state, "rollback", rule, f"{reason}, a new warm-up to {told}", figures)
         state = replace(state, level=state.level * self.cut_factor)
         reason = f"{reason}, on at {self.cut_factor:g} of the rate"
         return self._rest(state, "rollback", rule, reason, figures, keep=False)
 
     # -- small pieces -----------------------------------------------------------------------
-
-    def _vouched(self, state: TrialState) -> bool:
-        """Whether the next trial is for the rate that the sizes of the weights suggest."""
-        return state.factor > self.first_factor
-
-    def _harmful(self, seen: Change, reference: Evaluation) -> bool:
-        return seen.difference > self.margin * abs(reference.mean) and seen.worse(doubt=self.harm)
-
-    def _clear(self, state: TrialState, seen: Change, n: int) -> bool:
-        """Whether the higher branch of a trial is better by enough to leave the rate for it."""
-        least, doubt = self.agreement, self.doubt
-        if not state.founded:
-            least, doubt = self.first_agreement, self.first_doubt
-        spread = seen.standard_error * math.sqrt(n)
-        gain = Change(-seen.difference, seen.standard_error)
-        return gain.worse(doubt=doubt) and gain.difference >= least * spread
 
     def _relieved(self, state: TrialState, new: Evaluation, first: Evaluation) -> bool:
         """Whether the last restart, if any, spared much of the harm: then a lower rate may help."""
