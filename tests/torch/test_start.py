@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from lrpilot.control.types import Budget
-from lrpilot.facts import RunFacts
+from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._reference import reference_rate
-from lrpilot.integrations._start import starting_point
+from lrpilot.integrations._start import starting_point, towards
+from lrpilot.recommend import recommend
 
 
 class Adafactor(torch.optim.SGD):
@@ -107,3 +109,32 @@ def test_a_number_of_the_users_comes_with_the_reference() -> None:
     assert (start.peak_lr, start.reference_lr) == (1e-5, pytest.approx(0.17 / 8))
     _, start = starting_point(model, optimizer, facts=facts, start_lr=None, budget=budget)
     assert start.reference_lr is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "steps", "half_way"),
+    [
+        ({}, 100, True),
+        ({}, 300, False),  # trials can tell
+        ({"family": "bert"}, 100, False),  # published
+    ],
+)
+def test_a_model_that_nobody_published_starts_half_way_to_the_reference(
+    facts: dict[str, Any], steps: int, half_way: bool
+) -> None:
+    model = torch.nn.Linear(100, 100)
+    seen, start = starting_point(
+        model, torch.optim.AdamW(model.parameters()), facts=RunFacts(**facts), start_lr=None,
+        budget=Budget(steps=steps),
+    )  # fmt: skip
+    alone = recommend(seen).peak_lr
+    between = math.sqrt(alone * 0.17 / 100) if half_way else alone
+    assert start.peak_lr == pytest.approx(between, rel=0.05)
+    assert start.peak_lr != alone or not half_way
+    assert ("weights" in [reason.rule for reason in start.reasons]) is half_way
+
+
+def test_it_stays_in_the_band() -> None:
+    start = Recommendation(peak_lr=1e-4, low=1e-5, high=1e-3)
+    assert towards(start, 1.0).peak_lr == 1e-3
+    assert towards(start, 1e-9).peak_lr == 1e-5

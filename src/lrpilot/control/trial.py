@@ -54,8 +54,8 @@ class TrialController(TrialSettings):
         founded, start = recommendation.high > recommendation.low, 1.0
         if recommendation.reference_lr is not None:
             times = recommendation.reference_lr / recommendation.peak_lr
-            short = self._branch_steps(budget) < self.telling_steps
-            if times < 1 / self.factor or (short and times > self.first_factor):
+            low = budget.short and times > self.first_factor
+            if low or times < 1 / self.factor:
                 founded, start = True, times
         return TrialState(
             budget=budget,

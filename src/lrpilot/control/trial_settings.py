@@ -25,9 +25,8 @@ class TrialSettings:
             examples is so many standard deviations of that difference, at this p-value.
         first_factor, first_least_steps, first_agreement, first_doubt: The same where there is no
             recommendation to be left; that factor only until it is too much.
-        telling_steps: A number of the user's that is above what the sizes of the weights suggest
-            by more than `factor`, or below it by more than `first_factor` where branches are
-            shorter than this, is left for that.
+            A number of the user's that is above what the sizes of the weights suggest by more than
+            `factor`, or below it by more than `first_factor` in a short run, is left for that.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
         cut_factor: Level after a validation that is no better, as a share of the one before.
@@ -57,7 +56,6 @@ class TrialSettings:
     first_factor: float = 10.0  # assumed: a power of ten, until that is too much
     agreement: float = 0.6  # measured: docs/log.md; about three examples in four
     first_least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
-    telling_steps: int = 10  # assumed: docs/log.md, two to eight steps tell little
     first_agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
     doubt: float = 1e-3  # assumed: for few examples
     first_doubt: float = 0.01  # assumed: there is nothing to be left

@@ -13,6 +13,7 @@ from lrpilot.metric import Evaluation
 
 Action = Literal["hold", "raise", "cut", "rollback", "stop"]
 State = TypeVar("State")
+SHORT_RUN = 240  # steps, assumed: fewer make branches of a trial too short to tell (docs/log.md)
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
 
 
@@ -44,6 +45,11 @@ class Budget:
             raise InputError(f"steps_per_epoch is {self.steps_per_epoch}: give at least 1")
         if self.evaluations < 0:
             raise InputError(f"evaluations is {self.evaluations}: give 0 or more")
+
+    @property
+    def short(self) -> bool:
+        """Whether the sizes of the weights say more of the rate than a trial would."""
+        return self.steps < SHORT_RUN
 
     def shape(self, step: int) -> float:
         """The anneal's factor for the step that follows `step` done ones: 1 at 0, 0 at the end."""

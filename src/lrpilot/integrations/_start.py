@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
 from lrpilot.integrations._reference import reference_rate
 from lrpilot.recommend import facts_from_module, recommend
+from lrpilot.recommend.answer import tidy_rate
 
 _OPTIMIZERS = {  # class names of torch, transformers and their kin; AdamW stands for its family
     "sgd": "sgd",
@@ -38,9 +40,13 @@ def starting_point(
         budget: The run's steps, and how many make an epoch.
     """
     seen = _look_at(model, optimizer, facts or RunFacts(), budget)
+    reference = reference_rate(optimizer, seen)
     if start_lr is not None:
-        return seen, users_choice(start_lr, reference_lr=reference_rate(optimizer, seen))
-    return seen, recommend(seen)
+        return seen, users_choice(start_lr, reference_lr=reference)
+    start = recommend(seen)
+    if start.basis == "prior" and budget.short and reference is not None:
+        start = towards(start, reference)
+    return seen, start
 
 
 def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendation:
@@ -60,6 +66,15 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
         reasons=(Reason(rule="user", text=text),),
         reference_lr=reference_lr,
     )
+
+
+def towards(start: Recommendation, reference: float) -> Recommendation:
+    """A recommendation for a model that nobody published, half-way to what its weights suggest."""
+    peak = tidy_rate(math.sqrt(start.peak_lr * reference))  # measured: scripts/control_reference.py
+    peak = min(max(peak, start.low), start.high)
+    text = f"the sizes of its weights suggest {reference:.1e} for a short run: half-way"
+    reason = Reason(rule="weights", text=text, factor=peak / start.peak_lr)
+    return replace(start, peak_lr=peak, reasons=(*start.reasons, reason))
 
 
 def _look_at(model: Any, optimizer: Any, facts: RunFacts, budget: Budget) -> RunFacts:

@@ -20,6 +20,7 @@ class Pilot:
 
     Attributes:
         off_by: Factor on the recommendation, to see what a wrong start costs.
+        told: Whether it is told what is known of the task, or sees the live model alone.
         policy: Its policy.
         examples: Validation examples; None: as many as keep all validations within a tenth of the
             run's passes, 96 at most.
@@ -28,6 +29,7 @@ class Pilot:
 
     name: str = "autopilot"
     off_by: float = 1.0
+    told: bool = True
     policy: str | Controller[Any] = "trial"
     examples: int | None = None
     evaluations: int = _EVALUATIONS
@@ -56,7 +58,7 @@ class Pilot:
             policy=self.policy,
             evaluations=evaluations,
             steps_per_epoch=training.steps_per_epoch,
-            facts=lab.facts,
+            facts=lab.facts if self.told else None,
             start_lr=start_lr,
             doctor=False,  # it decides nothing, and would cost time
         )
@@ -76,6 +78,7 @@ class Pilot:
 
 POLICIES = (
     Pilot(),
+    Pilot("autopilot-untold", told=False),
     Pilot("autopilot-30x-low", off_by=1 / 30),
     Pilot("autopilot-30x-high", off_by=30.0),
     Pilot("validation", policy="validation", examples=96, evaluations=16),
