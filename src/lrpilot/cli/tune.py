@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="trial",
         help="trial (default), validation or constant",
     )
-    how.add_argument("--start-lr", type=float, metavar="LR", help="where to start; recommended"
-                     " if absent")  # fmt: skip
+    how.add_argument("--start-lr", type=float, metavar="LR", help="where to start, unless the"
+                     " sizes of the weights speak against it; recommended if absent")  # fmt: skip
     how.add_argument("--epochs", type=float, metavar="N", help="passes over the data (default 3)")
     how.add_argument("--steps", type=int, metavar="N", help="optimizer steps, instead of --epochs")
     how.add_argument("--batch-size", type=int, default=16, metavar="N")

@@ -46,7 +46,8 @@ class Autopilot:
         scheduler: Your schedule on that optimizer, if any. The autopilot then multiplies it and
             leaves the annealing to it.
         scaler: Your gradient scaler of mixed precision, if any.
-        start_lr: Where to start. None: what `lrpilot.recommend` says for `facts`.
+        start_lr: Where to start; "trial" begins elsewhere if the sizes of the weights do not at all
+            bear it out (docs/control.md). None: what `lrpilot.recommend` says for `facts`.
         facts: What you know of the run, for the recommendation.
         evaluations: How many validations to spend at most, without the one before training.
         policy: "trial", "validation", "constant", or a controller of your own.

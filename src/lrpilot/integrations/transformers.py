@@ -52,7 +52,8 @@ class AutopilotCallback(TrainerCallback):
     `eval_dataset`; without one, give `evaluations=0`: only a loss that is not finite is seen then.
 
     Args:
-        start_lr: Where to start. None: what `lrpilot.recommend` says.
+        start_lr: Where to start; "trial" begins elsewhere if the sizes of the weights do not at all
+            bear it out (docs/control.md). None: what `lrpilot.recommend` says.
         facts: What you know of the run, for the recommendation; the rest is read off the Trainer.
         evaluations: How many validations to spend at most, without the one before training.
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
