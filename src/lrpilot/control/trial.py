@@ -99,10 +99,13 @@ class TrialController(TrialSettings):
             state = replace(state, first=new, best=new)
             reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
             if state.start != 1.0:
-                times = f"{state.start:.3g} times the rate"
-                reason = (
-                    f"{reason}; the sizes of the weights suggest {times}: training begins there"
+                side, times = "above", 1 / state.start
+                if state.start > 1.0:
+                    side, times = "below", state.start
+                told = (
+                    f"the rate is {times:,.0f} times {side} what the sizes of the weights suggest"
                 )
+                reason = f"{reason}; {told}, and training begins there"
             said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
             return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)

@@ -57,13 +57,16 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
     """
     if not 0.0 < lr < float("inf"):
         raise InputError(f"a starting rate of {lr!r}: give a positive number such as 2e-5")
-    text = f"you asked for a start at {lr:g}"
+    reasons = [Reason(rule="user", text=f"you asked for a start at {lr:g}")]
+    if reference_lr is not None:
+        text = f"the sizes of the weights suggest {reference_lr:.2g} for a short run"
+        reasons.append(Reason(rule="weights", text=text))
     return Recommendation(
         peak_lr=lr,
         low=lr,
         high=lr,
         basis="user",
-        reasons=(Reason(rule="user", text=text),),
+        reasons=tuple(reasons),
         reference_lr=reference_lr,
     )
 
@@ -72,7 +75,7 @@ def towards(start: Recommendation, reference: float) -> Recommendation:
     """A recommendation for a model that nobody published, half-way to what its weights suggest."""
     peak = tidy_rate(math.sqrt(start.peak_lr * reference))  # measured: scripts/control_reference.py
     peak = min(max(peak, start.low), start.high)
-    text = f"the sizes of its weights suggest {reference:.1e} for a short run: half-way"
+    text = f"the sizes of its weights suggest {reference:.2g} for a short run: half-way"
     reason = Reason(rule="weights", text=text, factor=peak / start.peak_lr)
     return replace(start, peak_lr=peak, reasons=(*start.reasons, reason))
 

@@ -148,7 +148,8 @@ def _recommendation(data: ReportData) -> str:
 
 
 def _band(found: Recommendation) -> str:
-    text = f"Recommended peak <strong>{rate(found.peak_lr)}</strong>"
+    what = "Given" if found.basis == "user" else "Recommended"
+    text = f"{what} peak <strong>{rate(found.peak_lr)}</strong>"
     if found.low == found.high:
         text += ", without a band."
     else:
