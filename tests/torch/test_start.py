@@ -88,6 +88,7 @@ def test_a_head_with_a_rate_of_its_own_does_not_count() -> None:
         (torch.optim.SGD, {}, False),  # its steps are as large as the gradient
         (torch.optim.Adafactor, {}, False),
         (torch.optim.AdamW, {"method": "prompt"}, False),
+        (torch.optim.AdamW, {"method": "linear-probe"}, False),
         (torch.optim.AdamW, {"task": "dpo"}, False),
     ],
 )

@@ -11,7 +11,7 @@ from lrpilot.facts import RunFacts
 from lrpilot.recommend.vocabulary import read_task
 
 _STEP = 0.17  # measured: scripts/control_reference.py, eight models and methods, a factor of 2
-_METHODS = ("full", "lora", "qlora", "adapter", "linear-probe")
+_METHODS = ("full", "lora", "qlora")  # those of the sweeps, and what is trained like LoRA
 _ADAMS = ("adam", "nadam", "radam", "fusedadam", "pagedadam")  # class names begin so
 
 
@@ -27,8 +27,8 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
         facts: Method and task.
 
     Returns:
-        The rate, or None: an optimizer whose steps have another size, a method or task whose rates
-        do not follow the size (soft prompts, preferences), no trainable matrix.
+        The rate, or None: an optimizer whose steps have another size, a method or task that was not
+        measured (soft prompts, a new head alone, preferences), no trainable matrix.
     """
     preference = facts.task is not None and read_task(facts.task)[1] == "preference"
     adam = type(optimizer).__name__.lower().startswith(_ADAMS)
