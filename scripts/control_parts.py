@@ -30,22 +30,27 @@ BEGIN, END = "<!-- parts: begin -->\n", "<!-- parts: end -->"
 NAMES = ("digits", "digits-few", "digits-sgd", "digits-noisy")
 NEVER = 10**9
 
+_NO_CUT = TrialController(cut_factor=1.0, late_margin=1e9)
 VARIANTS = {
-    "as it is": TrialController(),
-    "without trials": TrialController(least_steps=NEVER),
-    "trials of two steps, too": TrialController(least_steps=2),
-    "a recommendation is never trusted": TrialController(trusted_epochs=0.0),
-    "a recommendation is always trusted": TrialController(trusted_epochs=NEVER),
-    "without warm-up": TrialController(warmup_frac=1e-9),
-    "no cut, no roll-back in the rest": TrialController(cut_factor=1.0, late_margin=1e9),
-    "without the stretch": TrialController(most_stretches=0),
-    "a raise on a better mean": TrialController(agreement=0.0, doubt=0.5),
-    "the first trial after the warm-up": TrialController(wait_frac=0.1),
-    "the first trial after 30% of the run": TrialController(wait_frac=0.3),
-    "branches half as long": TrialController(branch_frac=0.02),
-    "branches twice as long": TrialController(branch_frac=0.08),
-    "a factor of 2": TrialController(factor=2.0),
-    "a factor of 10": TrialController(factor=10.0),
+    "as it is": Pilot(),
+    "without trials": Pilot(policy=TrialController(least_steps=NEVER)),
+    "trials of two steps, too": Pilot(policy=TrialController(least_steps=2)),
+    "a recommendation is never trusted": Pilot(policy=TrialController(trusted_epochs=0.0)),
+    "a recommendation is always trusted": Pilot(policy=TrialController(trusted_epochs=NEVER)),
+    "without warm-up": Pilot(policy=TrialController(warmup_frac=1e-9)),
+    "no cut, no roll-back in the rest": Pilot(policy=_NO_CUT),
+    "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
+    "a raise on a better mean": Pilot(policy=TrialController(agreement=0.0, doubt=0.5)),
+    "the first trial after the warm-up": Pilot(policy=TrialController(wait_frac=0.1)),
+    "the first trial after 30% of the run": Pilot(policy=TrialController(wait_frac=0.3)),
+    "branches half as long": Pilot(policy=TrialController(branch_frac=0.02)),
+    "branches twice as long": Pilot(policy=TrialController(branch_frac=0.08)),
+    "a factor of 2": Pilot(policy=TrialController(factor=2.0)),
+    "a factor of 10": Pilot(policy=TrialController(factor=10.0)),
+    "a start thirty times too low": Pilot(off_by=1 / 30),
+    "the same, no cut, no roll-back in the rest": Pilot(off_by=1 / 30, policy=_NO_CUT),
+    "a start thirty times too high": Pilot(off_by=30.0),
+    "the same too high, no cut, no roll-back in the rest": Pilot(off_by=30.0, policy=_NO_CUT),
 }
 
 
@@ -68,10 +73,10 @@ def table(seeds: int) -> Iterable[str]:
         truths[name] = np.array(best)
     yield f"{seeds} seeds. `python scripts/control_parts.py --seeds {seeds} --write`\n\n"
     yield f"| | {' | '.join(NAMES)} | mean | cost, runs |\n| --- |{' --- |' * (len(NAMES) + 2)}\n"
-    for title, controller in VARIANTS.items():
+    for title, pilot in VARIANTS.items():
         regrets, costs = [], []
         for name in NAMES:
-            runs = [tested(TASKS[name], s, Pilot(policy=controller)) for s in range(seeds)]
+            runs = [tested(TASKS[name], s, pilot) for s in range(seeds)]
             losses = np.array([loss for loss, _ in runs])
             truth = truths[name]
             regrets.append(float((losses - truth).mean() / truth.std(ddof=1)))
