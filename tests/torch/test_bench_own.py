@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lrpilot.bench import plugins, runner
 from lrpilot.bench.lab import Lab, Result
 from lrpilot.bench.page import render
-from lrpilot.bench.policies import Policy, find_policies
+from lrpilot.bench.policies import Policy, autopilot, find_policies
 from lrpilot.bench.policies.autopilot import Pilot
 from lrpilot.bench.policies.constant import Constant
 from lrpilot.bench.task import Task, Workload
@@ -64,6 +65,27 @@ class TestConstant(PolicySuite):
 class TestAutopilot(TestConstant):
     def make(self) -> Policy:
         return Pilot()
+
+
+class TestUntold(TestConstant):
+    def make(self) -> Policy:
+        return Pilot(told=False)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_the_autopilot_is_told_moves_its_start(
+    told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Watched(autopilot.Autopilot):
+        def __init__(self, *args: Any, **rest: Any) -> None:
+            super().__init__(*args, **rest)
+            seen.append((rest["facts"], self.recommendation.basis))
+
+    monkeypatch.setattr(autopilot, "Autopilot", Watched)
+    Pilot(told=told).run(Lab(FEW, 0, FEW.build(0)))
+    assert seen == [(FEW.facts, "cell") if told else (None, "prior")]
 
 
 def broken_task() -> Task:
