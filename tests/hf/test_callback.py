@@ -66,6 +66,22 @@ def trainer(
     return made
 
 
+class DPOConfig(transformers.TrainingArguments):  # type: ignore[misc]
+    """Stands for TRL's, of which the name is read."""
+
+
+def test_trls_arguments_of_preference_tuning_say_so(tmp_path: Path) -> None:
+    starts = []
+    for kind in (transformers.TrainingArguments, DPOConfig):
+        pilot = AutopilotCallback(max_examples=8)
+        made = trainer(tmp_path, [pilot], max_steps=2)
+        made.args.__class__ = kind
+        made.train()
+        starts.append(pilot.session.recommendation.peak_lr)
+    assert starts[1] < starts[0] / 3
+    assert pilot.session.facts.task == "preference"
+
+
 def test_one_argument_steers_and_records(tmp_path: Path) -> None:
     pilot = AutopilotCallback(record=tmp_path / "run.jsonl")
     trainer(tmp_path, [pilot]).train()

@@ -33,6 +33,7 @@ from lrpilot.integrations._torch_state import (
 )
 from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
+from lrpilot.recommend.vocabulary import PREFERENCE_ARGUMENTS
 from lrpilot.record import RecordWriter
 
 _WEIGHTS = "model.safetensors"  # transformers' name
@@ -300,8 +301,10 @@ class AutopilotCallback(TrainerCallback):
                 steps, batch, evaluations=evaluations, least=_LEAST_EXAMPLES
             )
         facts = self._facts or RunFacts()
+        preference = type(args).__name__ in PREFERENCE_ARGUMENTS
         facts = replace(
             facts,
+            task=facts.task or ("preference" if preference else None),
             train_examples=facts.train_examples or examples,
             batch_size=facts.batch_size or batch,
             steps=steps,

@@ -63,6 +63,9 @@ PRETRAININGS = (
 )  # fmt: skip
 TUNED = {"supervised", "intermediate-task", "instruction-tuned", "contrastive"}
 
+# TRL's training arguments (1.16) of what the table calls preference tuning.
+PREFERENCE_ARGUMENTS = ("DPOConfig", "KTOConfig", "ORPOConfig", "CPOConfig", "OnlineDPOConfig")
+
 _TASK_GROUPS = {
     "chat": "sft-chat sft-instruction sft instruction chat math code-generation "
     "visual-instruction instruction-tuning",

@@ -17,6 +17,7 @@ from lrpilot.diagnose.readers.script_calls import (
 )
 from lrpilot.diagnose.readers.script_torch import optimizer_plan, optimizers
 from lrpilot.diagnose.readers.script_values import UNKNOWN
+from lrpilot.recommend.vocabulary import PREFERENCE_ARGUMENTS
 
 # transformers 5.23 (training_args.py) and TRL 1.16 (trainer/*_config.py).
 _DEFAULTS: dict[str, Any] = {
@@ -30,7 +31,6 @@ _RATES = {
     "DPOConfig": 1e-6, "RewardConfig": 1e-4, "GRPOConfig": 1e-6, "KTOConfig": 1e-6,
     "RLOOConfig": 1e-6, "ORPOConfig": 1e-6, "CPOConfig": 1e-6, "OnlineDPOConfig": 5e-7,
 }  # fmt: skip
-_PREFERENCE = ("DPOConfig", "KTOConfig", "ORPOConfig", "CPOConfig", "OnlineDPOConfig")
 _WORTH_SAYING = ("learning_rate", "lr_scheduler_type", "warmup_steps", "eval_strategy")
 _READ = {*_DEFAULTS, "max_steps", "warmup_ratio", "fp16", "bf16", "evaluation_strategy",
          "eval_steps", "metric_for_best_model", "greater_is_better"}  # fmt: skip
@@ -97,7 +97,7 @@ def _member(node: ast.Attribute) -> Any:
 
 def _method(script: Script, call: Call) -> Plan:
     values = shared(script)
-    if call.last in _PREFERENCE:
+    if call.last in PREFERENCE_ARGUMENTS:
         lora = "lora" in values.get("method", "")
         values["method"] = "preference-lora" if lora else "preference-full"
     return make_plan(values)
