@@ -17,8 +17,8 @@
 
 A published recommendation is given some time before its first trial; a number that only the user
 vouches for is not. Such a number is compared with what the sizes of the weights suggest. Far above
-that, or further below it in a run too short for trials to tell, training begins there instead, and
-goes back to the number if that does harm.
+that, or further below it in a run too short for trials to tell, training begins there instead; in
+the second case it goes back to the number if that does harm.
 """
 
 from __future__ import annotations
