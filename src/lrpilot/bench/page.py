@@ -93,15 +93,20 @@ def _cost(found: Sequence[Summary], tasks: int) -> Any:
             hovertemplate=f"{s.policy}: %{{y:+.2f}} sd at %{{x:.2f}} runs, {s.tasks} tasks"
             "<extra></extra>",
         )
-        for i, s in enumerate(found)
+        for i, s in enumerate(sorted(found, key=lambda s: s.regret))
     ]
+    dearest = max((s.cost for s in found), default=1.0)
     return go.Figure(
         data=marks,
         layout={
             "height": 620,
             "template": "plotly_white",
             "margin": {"t": 20},
-            "xaxis": {"type": "log", "title": "cost, runs"},
+            "xaxis": {
+                "type": "log",
+                "title": "cost, runs",
+                "range": [math.log10(0.7), math.log10(1.4 * dearest)],  # room for names
+            },
             "yaxis": {"title": "mean regret, sd of the oracle's seeds", "zeroline": True},
         },
     )
