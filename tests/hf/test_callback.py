@@ -66,6 +66,14 @@ def trainer(
     return made
 
 
+@pytest.mark.parametrize("start_lr", [1e-9, 10.0])
+def test_a_start_that_is_far_off_is_noticed(start_lr: float, tmp_path: Path) -> None:
+    pilot = AutopilotCallback(start_lr=start_lr, max_examples=8)
+    trainer(tmp_path, [pilot], max_steps=20).train()
+    assert pilot.session.recommendation.peak_lr == start_lr
+    assert 1e-3 < pilot.session.state.start * start_lr < 0.1
+
+
 class DPOConfig(transformers.TrainingArguments):  # type: ignore[misc]
     """Stands for TRL's, of which the name is read."""
 
