@@ -40,10 +40,7 @@ class Rates:
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.scale = 1.0
-        groups = optimizer.param_groups
-        self.body = max(
-            range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"])
-        )
+        self.body = body_index(optimizer)
         base = self.base_lr
         if base <= 0.0:
             raise InputError(
@@ -82,6 +79,12 @@ class Rates:
                     group[key] = group[key] * factor
         if self.scheduler is not None:
             self.scheduler.load_state_dict(_scaled(self.scheduler.state_dict(), factor))
+
+
+def body_index(optimizer: torch.optim.Optimizer) -> int:
+    """The parameter group with the most parameters, whose rate "the rate" is."""
+    groups = optimizer.param_groups
+    return max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
 
 
 def _scaled(state: Any, factor: float) -> Any:

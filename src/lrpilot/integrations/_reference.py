@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from lrpilot.facts import RunFacts
-from lrpilot.recommend.vocabulary import read_task
+from lrpilot.integrations._rates import body_index
+from lrpilot.recommend.vocabulary import is_preference
 
 _STEP = 0.17  # measured: scripts/control_reference.py, eight models and methods, a factor of 2
 _METHODS = ("full", "lora", "qlora")  # those of the sweeps, and what is trained like LoRA
@@ -30,12 +31,10 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
         The rate, or None: an optimizer whose steps have another size, a method or task that was not
         measured (soft prompts, a new head alone, preferences), no trainable matrix.
     """
-    preference = facts.task is not None and read_task(facts.task)[1] == "preference"
     adam = type(optimizer).__name__.lower().startswith(_ADAMS)
-    if not adam or preference or facts.method not in _METHODS:
+    if not adam or is_preference(facts.task) or facts.method not in _METHODS:
         return None
-    group = max(optimizer.param_groups, key=lambda g: sum(p.numel() for p in g["params"]))
-    root = median_root(group["params"])
+    root = median_root(optimizer.param_groups[body_index(optimizer)]["params"])
     return None if root is None else _STEP / root
 
 

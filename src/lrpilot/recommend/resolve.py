@@ -12,6 +12,7 @@ from lrpilot.recommend.models import Known, look_up
 from lrpilot.recommend.table import Recipe
 from lrpilot.recommend.vocabulary import (
     DOMAINS,
+    is_preference,
     read_architecture,
     read_method,
     read_optimizer,
@@ -100,7 +101,7 @@ def resolve(facts: RunFacts, recipes: Sequence[Recipe]) -> Resolved:
 def _method(facts: RunFacts) -> str:
     """The method; a preference task makes it a preference method."""
     method = read_method(facts.method)
-    if facts.task and read_task(facts.task)[1] == "preference":
+    if is_preference(facts.task):
         return {
             "full": "preference-full",
             "lora": "preference-lora",

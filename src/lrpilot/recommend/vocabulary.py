@@ -156,6 +156,11 @@ def read_task(word: str) -> tuple[str, str | None, str | None]:
     return name, group, _TASK_DOMAINS.get(group or "")
 
 
+def is_preference(task: str | None) -> bool:
+    """Whether a task is preference tuning (DPO and its kin), whose rates are far lower."""
+    return bool(task) and read_task(str(task))[1] == "preference"
+
+
 def read_architecture(word: str) -> str:
     """The table's name of an architecture.
 
