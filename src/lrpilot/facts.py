@@ -135,6 +135,7 @@ class Recommendation:
         missing: Facts that were not given and would make the answer surer.
         reference_lr: What the sizes of the live weights suggest for a short run, beside a number of
             the user's own; None where they say nothing.
+        head_ratio: Rate of the live model's new head, as a multiple of the rest; None: the same.
     """
 
     peak_lr: float
@@ -152,6 +153,7 @@ class Recommendation:
     advice: tuple[Reason, ...] = ()
     missing: tuple[str, ...] = ()
     reference_lr: float | None = None
+    head_ratio: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.peak_lr <= self.high < float("inf"):

@@ -218,6 +218,8 @@ def test_trainers_own_checkpoints_resume_the_decisions(tmp_path: Path) -> None:
     for kind, names in (("step", ("step", "lr")), ("decision", ("step", "action", "rule"))):
         stories = [[[e[n] for n in names] for e in r.of(kind)] for r in (a, b)]
         assert stories[0] == stories[1]
+    ratios = [p.session.recommendation.head_ratio for p in (whole, second)]
+    assert ratios[0] == ratios[1] is not None  # by then the head was new no longer
 
 
 def test_a_lora_snapshot_holds_the_adapters_only(tmp_path: Path) -> None:

@@ -465,6 +465,18 @@ def test_a_gain_that_may_be_noise_stretches_nothing() -> None:
     assert [d.evaluate for d in said] == [False, True, True, False]
 
 
+@pytest.mark.parametrize(("gain", "kept"), [(0.2, True), (0.05, False)])
+def test_a_sure_gain_must_be_worth_a_tenth_of_an_example(gain: float, kept: bool) -> None:
+    """Training gained 1; all examples gain alike, so the gain itself is beyond doubt."""
+    pilot = TrialController()
+    state = pilot.init(BAND, Budget(steps=STEPS))
+    for step, values in ((0, 2.0), (STEPS, 1.0), (STEPS, 1.0 - gain / OFFSETS.size)):
+        seen = Observation(step=step, validation=Evaluation.of(OFFSETS + values))
+        decision, state = pilot.update(state, seen)
+    assert decision.keep is kept
+    assert state.stretch == pytest.approx(1.2 if kept else 1.0)
+
+
 @pytest.mark.parametrize(("back", "kept"), [(-0.1, True), (0.1, False)])
 def test_the_way_back_needs_no_proof(back: float, kept: bool) -> None:
     """Shorter is better, or worse, by a tenth of its standard error over examples."""

@@ -110,7 +110,7 @@ class TrialController(TrialSettings):
             return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)
         if state.phase == "stretch":
-            return self._stretched(state, new, best)
+            return self._stretched(state, new, best, first)
         if state.step >= state.budget.steps:
             return self._last(state, new, best)
         if state.phase == "warmup":
@@ -270,15 +270,19 @@ class TrialController(TrialSettings):
         return replace(said, stretch=state.tried, evaluate=True), state
 
     def _stretched(
-        self, state: TrialState, new: Evaluation, best: Evaluation
+        self, state: TrialState, new: Evaluation, best: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
         """Go on in this direction while validation gains; the other one if it never did."""
         state = replace(state, stretches=state.stretches + 1)
         seen = change(new, best)
         figures, factor = figures_of(new, best, seen), state.stretch * state.tried
         told = f"{factor:.3g} times the change since the start: {seen.sentence()}"
-        doubt = self.further_doubt if state.tried > 1.0 else self.back_doubt
-        better = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
+        doubt, least = self.back_doubt, 0.0
+        if state.tried > 1.0:
+            doubt = self.further_doubt
+            least = self.further_gain / new.n * (first.mean - best.mean)
+        gain = Change(-seen.difference, seen.standard_error)
+        better = gain.difference > least and gain.worse(doubt=doubt)
         if better:
             state = replace(self._mark(state, new), stretch=factor)
         elif state.stretches == 1:

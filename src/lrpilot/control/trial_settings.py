@@ -38,8 +38,13 @@ class TrialSettings:
             at a time.
         further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
             is better at this one-sided p-value.
+        further_gain: Further from the start must also gain more than training gained on so many
+            examples: of a few examples all may be solved, and any stretch then makes the model
+            surer of itself.
         most_stretches: Validations for that, at most.
         stretch_reserve: Validations that are left for that while a recommendation is trusted.
+        own_head_rate: A new head on a pretrained body takes steps as large as the body's matrices
+            (the host sees to it).
     """
 
     warmup_frac: float = 0.1  # assumed: the usual share
@@ -69,5 +74,7 @@ class TrialSettings:
     stretch_factor: float = 1.2  # measured: docs/log.md
     further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
     back_doubt: float = 0.5  # measured: docs/log.md, any better mean
+    further_gain: float = 0.1  # measured: docs/log.md, .3 is alike
     most_stretches: int = 6  # assumed
     stretch_reserve: int = 3  # assumed: a step further, and two back
+    own_head_rate: bool = True  # measured: docs/log.md, "A new head"

@@ -28,14 +28,19 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
         facts: Method and task.
 
     Returns:
-        The rate, or None: an optimizer whose steps have another size, a method or task that was not
-        measured (soft prompts, a new head alone, preferences), no trainable matrix.
+        The rate, or None: `sizes_speak` not (another optimizer, soft prompts, a new head alone,
+        preferences), or no trainable matrix.
     """
-    adam = type(optimizer).__name__.lower().startswith(_ADAMS)
-    if not adam or is_preference(facts.task) or facts.method not in _METHODS:
+    if not sizes_speak(optimizer, facts):
         return None
     root = median_root(optimizer.param_groups[body_index(optimizer)]["params"])
     return None if root is None else _STEP / root
+
+
+def sizes_speak(optimizer: Any, facts: RunFacts) -> bool:
+    """Whether such steps were measured for this optimizer, method and task."""
+    adam = type(optimizer).__name__.lower().startswith(_ADAMS)
+    return adam and facts.method in _METHODS and not is_preference(facts.task)
 
 
 def median_root(parameters: Iterable[Any]) -> float | None:

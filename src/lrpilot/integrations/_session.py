@@ -306,6 +306,7 @@ class Session:
                 the origin was, nothing is stretched.
         """
         self.state = self.controller.load(data["controller"])
+        self.recommendation = Recommendation.from_json(data["recommendation"])
         self.step_count = data["step"]
         self.kept = held["kept"] if "kept" in held else self.host.snapshot()
         self.origin = held.get("origin")

@@ -9,6 +9,7 @@ from typing import Any
 from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
+from lrpilot.integrations._head import head_ratio
 from lrpilot.integrations._reference import reference_rate
 from lrpilot.recommend import facts_from_module, recommend
 from lrpilot.recommend.answer import tidy_rate
@@ -29,6 +30,7 @@ def starting_point(
     facts: RunFacts | None,
     start_lr: float | None,
     budget: Budget,
+    own_head_rate: bool = False,
 ) -> tuple[RunFacts, Recommendation]:
     """The facts, completed by what can be seen, and the recommendation for them.
 
@@ -38,15 +40,18 @@ def starting_point(
         facts: What the user knows; never overridden.
         start_lr: The user's own choice, which wins.
         budget: The run's steps, and how many make an epoch.
+        own_head_rate: Whether a new head may have a rate of its own.
     """
     seen = _look_at(model, optimizer, facts or RunFacts(), budget)
     reference = reference_rate(optimizer, seen)
     if start_lr is not None:
-        return seen, users_choice(start_lr, reference_lr=reference)
-    start = recommend(seen)
-    if start.basis == "prior" and budget.short and reference is not None:
-        start = towards(start, reference)
-    return seen, start
+        start = users_choice(start_lr, reference_lr=reference)
+    else:
+        start = recommend(seen)
+        if start.basis == "prior" and budget.short and reference is not None:
+            start = towards(start, reference)
+    ratio = head_ratio(model, optimizer, seen) if own_head_rate else None
+    return seen, start if ratio is None else _with_head(start, ratio)
 
 
 def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendation:
@@ -69,6 +74,15 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
         reasons=tuple(reasons),
         reference_lr=reference_lr,
     )
+
+
+def _with_head(start: Recommendation, ratio: float) -> Recommendation:
+    text = (
+        f"the new head takes {ratio:.2g} times the rate: a step then moves it as far as the median"
+        " weight matrix"
+    )
+    reasons = (*start.reasons, Reason(rule="head", text=text))
+    return replace(start, reasons=reasons, head_ratio=ratio)
 
 
 def towards(start: Recommendation, reference: float) -> Recommendation:

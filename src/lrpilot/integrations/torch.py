@@ -15,6 +15,7 @@ from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
+from lrpilot.integrations._head import HeadSteps
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session, Spent
 from lrpilot.integrations._start import starting_point
@@ -98,8 +99,14 @@ class Autopilot:
             evaluations=min(evaluations, total_steps) if evaluate is not None else 0,
             anneal=scheduler is None,
         )
+        chosen = controller(policy) if isinstance(policy, str) else policy
         facts, recommendation = starting_point(
-            model, optimizer, facts=facts, start_lr=start_lr, budget=budget
+            model,
+            optimizer,
+            facts=facts,
+            start_lr=start_lr,
+            budget=budget,
+            own_head_rate=getattr(chosen, "own_head_rate", False),
         )
         self._rates = Rates(optimizer, peak_lr=recommendation.peak_lr, scheduler=scheduler)
         self._state = TorchState(model, self._rates, scaler=scaler)
@@ -107,7 +114,7 @@ class Autopilot:
         self._batches: Batches | None = None
         self._resumed_at: dict[str, Any] | None = None
         self._session = Session(
-            controller(policy) if isinstance(policy, str) else policy,
+            chosen,
             recommendation,
             budget,
             self,
@@ -120,6 +127,7 @@ class Autopilot:
             self._session.begin()
         else:
             self._load(Path(resume_from))
+        self._head = HeadSteps(optimizer, model, self._session.recommendation.head_ratio)
 
     # -- what a loop calls ------------------------------------------------------------------
 
@@ -161,6 +169,7 @@ class Autopilot:
         The model then holds the best state that validation saw.
         """
         self._counter.close()
+        self._head.close()
         return self._session.finish()
 
     @property

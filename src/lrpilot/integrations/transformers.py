@@ -20,6 +20,7 @@ from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
+from lrpilot.integrations._head import HeadSteps
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
 from lrpilot.integrations._start import starting_point
@@ -116,7 +117,12 @@ class AutopilotCallback(TrainerCallback):
         optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapper
         budget, facts = self._plan(args, state, kwargs["train_dataloader"])
         facts, recommendation = starting_point(
-            self._model, optimizer, facts=facts, start_lr=self._start_lr, budget=budget
+            self._model,
+            optimizer,
+            facts=facts,
+            start_lr=self._start_lr,
+            budget=budget,
+            own_head_rate=getattr(self._policy, "own_head_rate", False),
         )
         resumed = self._resume_folder(args, state)
         self._rates = Rates(
@@ -144,6 +150,7 @@ class AutopilotCallback(TrainerCallback):
             self._ask_for_evaluation(control)
         else:
             self._resume(resumed)
+        self._head = HeadSteps(optimizer, self._model, self._session.recommendation.head_ratio)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After a resume between two passes the random states come before the next pass."""
@@ -182,6 +189,7 @@ class AutopilotCallback(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the outcome; the model holds the best state that validation saw."""
         self._counter.close()
+        self._head.close()
         self._hook.remove()
         cause = "it was asked to stop" if self._stop_asked else ""
         self._session.finish("interrupted" if self._unfinished else None, cause)

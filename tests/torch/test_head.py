@@ -1,0 +1,197 @@
+"""A new head takes steps as large as the body's, and the optimizer's groups stay as they are."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lrpilot.facts import RunFacts  # noqa: E402
+from lrpilot.integrations._head import HeadSteps, head_ratio, last_layer  # noqa: E402
+from lrpilot.torch import Autopilot  # noqa: E402
+
+RATIO = 64 / math.sqrt(64 * 2)  # the median matrix has 64 x 64 entries, the head 64 x 2
+
+
+def net() -> Any:
+    """A pretrained body, made up, and a new head."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(64, 64) for _ in range(3)]
+    for layer in layers:
+        torch.nn.init.normal_(layer.weight, std=0.2)
+    return torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
+
+
+def ratio(model: Any, optimizer: Any = torch.optim.AdamW, **facts: Any) -> float | None:
+    return head_ratio(model, optimizer(model.parameters(), lr=1e-3), RunFacts(**facts))
+
+
+def test_a_new_head_moves_as_far_as_the_median_matrix() -> None:
+    assert ratio(net()) == pytest.approx(RATIO)
+
+
+def test_a_head_that_was_trained_has_the_common_rate() -> None:
+    model = net()
+    with torch.no_grad():
+        model[-1].weight.mul_(1.5)
+    assert ratio(model) is None
+    with torch.no_grad():
+        model[-1].bias.zero_()  # so transformers and timm begin
+    assert ratio(model) == pytest.approx(RATIO)
+
+
+def test_a_bounded_head_need_not_be_new() -> None:
+    model = net()
+    with torch.no_grad():
+        model[-1].weight.mul_(0.5)  # inside torch's interval, which it does not fill
+    assert ratio(model) is None
+
+
+def test_the_checkpoint_may_say_that_it_has_no_such_head() -> None:
+    model = net()
+    with torch.no_grad():
+        model[-1].weight.mul_(1.5)
+    model.config = SimpleNamespace(architectures=["Body"])
+    assert ratio(model) == pytest.approx(RATIO)
+    model.config.architectures = ["Sequential"]
+    assert ratio(model) is None
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "facts"),
+    [
+        (torch.optim.SGD, {}),
+        (torch.optim.AdamW, {"method": "linear-probe"}),
+        (torch.optim.AdamW, {"task": "dpo"}),
+    ],
+)
+def test_where_such_steps_were_not_measured_the_rate_is_common(
+    optimizer: Any, facts: dict[str, Any]
+) -> None:
+    assert ratio(net(), optimizer, **facts) is None
+
+
+def test_rates_of_the_users_own_stay() -> None:
+    model = net()
+    groups = [{"params": model[:-1].parameters()}, {"params": model[-1].parameters(), "lr": 1e-2}]
+    assert head_ratio(model, torch.optim.AdamW(groups, lr=1e-3), RunFacts()) is None
+
+
+def test_a_large_or_frozen_head_is_left() -> None:
+    model = net()
+    model[-1] = torch.nn.Linear(64, 100)
+    assert ratio(model) is None
+    model = net()
+    model[-1].weight.requires_grad_(False)
+    assert ratio(model) is None
+
+
+def test_adapters_are_no_head() -> None:
+    model = torch.nn.ModuleDict({"score": torch.nn.Linear(4, 2), "lora_A": torch.nn.Linear(4, 2)})
+    assert last_layer(model) is model["score"]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_steps_are_those_of_a_group_of_its_own(fused: bool) -> None:
+    model = net()
+    twin = copy.deepcopy(model)
+    ours = torch.optim.AdamW(model.parameters(), lr=1e-2, fused=fused)
+    schedule = torch.optim.lr_scheduler.LambdaLR(ours, lambda step: 1 / (1 + step))
+    groups = [{"params": twin[:-1].parameters()}, {"params": twin[-1].parameters(), "lr": 5e-2}]
+    theirs = torch.optim.AdamW(groups, lr=1e-2, fused=fused)
+    their_schedule = torch.optim.lr_scheduler.LambdaLR(theirs, lambda step: 1 / (1 + step))
+    steps = HeadSteps(ours, model, 5.0)
+    before = ours.state_dict()["param_groups"]
+    for step in range(4):
+        x = torch.randn(8, 64, generator=torch.Generator().manual_seed(step))
+        for each, optimizer, plan in (
+            (model, ours, schedule),
+            (twin, theirs, their_schedule),
+        ):
+            each(x).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            plan.step()
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(a, b)
+    after = ours.state_dict()["param_groups"]
+    assert [g["params"] for g in after] == [g["params"] for g in before]
+    steps.close()
+    held = model[-1].weight.detach().clone()
+    for group in ours.param_groups:
+        group["lr"] = 0.0
+    model(torch.ones(1, 64)).sum().backward()
+    ours.step()
+    assert torch.equal(held, model[-1].weight)
+
+
+def test_a_step_that_raises_leaves_nothing_behind() -> None:
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    HeadSteps(optimizer, model, 5.0)
+
+    def fails() -> float:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        optimizer.step(fails)
+    model(torch.ones(1, 64)).sum().backward()
+    optimizer.step()
+    assert len(optimizer.param_groups) == 1
+    assert len(optimizer.param_groups[0]["params"]) == len(list(model.parameters()))
+
+
+def run(
+    folder: Path,
+    model: Any,
+    *,
+    stop: int | None = None,
+    resume: bool = False,
+    policy: str = "trial",
+) -> Autopilot:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    y = torch.arange(16) % 2
+    x = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
+
+    def losses() -> Any:
+        return torch.nn.functional.cross_entropy(model(x), y, reduction="none")
+
+    pilot = Autopilot(
+        model, optimizer, total_steps=12, evaluate=losses, start_lr=1e-3, policy=policy,
+        resume_from=folder if resume else None,
+    )  # fmt: skip
+    for step in range(pilot.steps, 12):
+        loss = losses().mean() + 0.01 * step
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        pilot.step(loss)
+        if pilot.steps == stop:
+            pilot.save(folder)
+            break
+    return pilot
+
+
+def test_the_autopilot_says_so_and_other_policies_do_not_do_it(tmp_path: Path) -> None:
+    start = run(tmp_path, net()).recommendation
+    assert start.head_ratio == pytest.approx(RATIO)
+    assert "head" in [reason.rule for reason in start.reasons]
+    start = run(tmp_path, net(), policy="constant").recommendation
+    assert start.head_ratio is None
+    assert "head" not in [reason.rule for reason in start.reasons]
+
+
+def test_a_resumed_run_knows_that_the_head_was_new(tmp_path: Path) -> None:
+    whole, cut = net(), net()
+    run(tmp_path / "a", whole)
+    run(tmp_path / "b", cut, stop=5)
+    assert ratio(cut) is None  # five steps later it is no longer
+    run(tmp_path / "b", cut, resume=True)
+    for a, b in zip(whole.parameters(), cut.parameters(), strict=True):
+        assert torch.equal(a, b)
