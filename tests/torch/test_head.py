@@ -67,7 +67,7 @@ def test_the_checkpoint_may_say_that_it_has_no_such_head() -> None:
     ("optimizer", "facts"),
     [
         (torch.optim.SGD, {}),
-        (torch.optim.AdamW, {"method": "linear-probe"}),
+        (torch.optim.AdamW, {"method": "lora"}),
         (torch.optim.AdamW, {"task": "dpo"}),
     ],
 )

@@ -29,11 +29,13 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
 
     Returns:
         The multiple, over 1; None: the head is not new, not smaller than the median matrix, or
-        nothing is known of such steps (`sizes_speak`).
+        nothing is known of such steps (`sizes_speak`); adapters, beside which it gained nothing.
     """
     head = last_layer(model)
     rates = {float(group["lr"]) for group in optimizer.param_groups}
-    if head is None or len(rates) > 1 or not sizes_speak(optimizer, facts):
+    if head is None or len(rates) > 1 or facts.method != "full":
+        return None
+    if not sizes_speak(optimizer, facts):
         return None
     body = median_root(p for group in optimizer.param_groups for p in group["params"])
     if body is None or not head.weight.requires_grad or not _new(model, head):
