@@ -40,6 +40,8 @@ VARIANTS = {
     "without warm-up": Pilot(policy=TrialController(warmup_frac=1e-9)),
     "no cut, no roll-back in the rest": Pilot(policy=_NO_CUT),
     "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
+    "any sure gain of the stretch": Pilot(policy=TrialController(further_gain=0.0)),
+    "one rate for head and body": Pilot(policy=TrialController(own_head_rate=False)),
     "a raise on a better mean": Pilot(policy=TrialController(agreement=0.0, doubt=0.5)),
     "the first trial after the warm-up": Pilot(policy=TrialController(wait_frac=0.1)),
     "the first trial after 30% of the run": Pilot(policy=TrialController(wait_frac=0.3)),
