@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lrpilot.facts import RunFacts  # noqa: E402
-from lrpilot.integrations._head import HeadSteps, head_ratio, last_layer  # noqa: E402
+from lrpilot.integrations._head import HeadSteps, head_ratio  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
 RATIO = 64 / math.sqrt(64 * 2)  # the median matrix has 64 x 64 entries, the head 64 x 2
@@ -90,11 +90,6 @@ def test_a_large_or_frozen_head_is_left() -> None:
     model = net()
     model[-1].weight.requires_grad_(False)
     assert ratio(model) is None
-
-
-def test_adapters_are_no_head() -> None:
-    model = torch.nn.ModuleDict({"score": torch.nn.Linear(4, 2), "lora_A": torch.nn.Linear(4, 2)})
-    assert last_layer(model) is model["score"]
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -31,11 +31,11 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
         The multiple, over 1; None: the head is not new, not smaller than the median matrix, or
         nothing is known of such steps (`sizes_speak`); adapters, beside which it gained nothing.
     """
+    if facts.method != "full" or not sizes_speak(optimizer, facts):
+        return None
     head = last_layer(model)
     rates = {float(group["lr"]) for group in optimizer.param_groups}
-    if head is None or len(rates) > 1 or facts.method != "full":
-        return None
-    if not sizes_speak(optimizer, facts):
+    if head is None or len(rates) > 1:
         return None
     body = median_root(p for group in optimizer.param_groups for p in group["params"])
     if body is None or not head.weight.requires_grad or not _new(model, head):
@@ -45,12 +45,9 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
 
 
 def last_layer(model: torch.nn.Module) -> Any:
-    """The last linear or convolutional layer that is no adapter; None without any."""
-    found = None
-    for name, layer in model.named_modules():
-        if isinstance(layer, _LAYERS) and "lora_" not in name and ".original_module" not in name:
-            found = layer
-    return found
+    """The last linear or convolutional layer; None without any."""
+    layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
+    return layers[-1] if layers else None
 
 
 def _new(model: torch.nn.Module, head: Any) -> bool:
@@ -66,9 +63,8 @@ def _new(model: torch.nn.Module, head: Any) -> bool:
         inside = float(head.weight.abs().max()) <= bound * (1.0 + 1e-3)
         if inside and float(head.weight.float().std()) > _FILLED * bound / math.sqrt(3.0):
             return True
-    inner = getattr(model, "get_base_model", lambda: model)()  # PEFT wraps it
-    saved = getattr(getattr(inner, "config", None), "architectures", None) or ()
-    return len(saved) > 0 and type(inner).__name__ not in saved
+    saved = getattr(getattr(model, "config", None), "architectures", None) or ()
+    return len(saved) > 0 and type(model).__name__ not in saved
 
 
 class HeadSteps:

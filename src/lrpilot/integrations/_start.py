@@ -30,7 +30,7 @@ def starting_point(
     facts: RunFacts | None,
     start_lr: float | None,
     budget: Budget,
-    own_head_rate: bool = False,
+    policy: Any = None,
 ) -> tuple[RunFacts, Recommendation]:
     """The facts, completed by what can be seen, and the recommendation for them.
 
@@ -40,7 +40,7 @@ def starting_point(
         facts: What the user knows; never overridden.
         start_lr: The user's own choice, which wins.
         budget: The run's steps, and how many make an epoch.
-        own_head_rate: Whether a new head may have a rate of its own.
+        policy: The controller, which says whether a new head has a rate of its own; None: no.
     """
     seen = _look_at(model, optimizer, facts or RunFacts(), budget)
     reference = reference_rate(optimizer, seen)
@@ -50,7 +50,8 @@ def starting_point(
         start = recommend(seen)
         if start.basis == "prior" and budget.short and reference is not None:
             start = towards(start, reference)
-    ratio = head_ratio(model, optimizer, seen) if own_head_rate else None
+    own = getattr(policy, "own_head_rate", False)
+    ratio = head_ratio(model, optimizer, seen) if own else None
     return seen, start if ratio is None else _with_head(start, ratio)
 
 

@@ -35,7 +35,8 @@ class Autopilot:
 
     Args:
         model: The module that trains.
-        optimizer: Any torch optimizer. The ratios between its groups' rates are kept.
+        optimizer: Any torch optimizer. The ratios between its groups' rates are kept; at one rate
+            for all, "trial" lets a new head take larger steps (docs/control.md).
         total_steps: Optimizer steps of the whole run; the rate reaches zero there.
         evaluate: Called without arguments, in evaluation mode and without gradients, when a
             validation is due. Returns the loss of each validation example, always the same
@@ -106,7 +107,7 @@ class Autopilot:
             facts=facts,
             start_lr=start_lr,
             budget=budget,
-            own_head_rate=getattr(chosen, "own_head_rate", False),
+            policy=chosen,
         )
         self._rates = Rates(optimizer, peak_lr=recommendation.peak_lr, scheduler=scheduler)
         self._state = TorchState(model, self._rates, scaler=scaler)

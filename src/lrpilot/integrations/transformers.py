@@ -122,7 +122,7 @@ class AutopilotCallback(TrainerCallback):
             facts=facts,
             start_lr=self._start_lr,
             budget=budget,
-            own_head_rate=getattr(self._policy, "own_head_rate", False),
+            policy=self._policy,
         )
         resumed = self._resume_folder(args, state)
         self._rates = Rates(
