@@ -17,7 +17,7 @@ from lrpilot.bench.runner import Cell, missing, read_lines
 from lrpilot.bench.table import markdown
 from lrpilot.errors import InputError
 
-RESULTS = Path(__file__).parents[2] / "results" / "bench.jsonl"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def line(task: str, policy: str, seed: int, test: float | None, **more: Any) -> dict[str, Any]:
@@ -134,10 +134,10 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
 # -- the committed results ----------------------------------------------------------------------
 
 
-def by_hand() -> dict[tuple[str, str], float]:
+def by_hand(lines: Path) -> dict[tuple[str, str], float]:
     """Mean regret in sd of every policy on every task, without the module under test."""
     found: dict[tuple[str, str], dict[int, dict[str, Any]]] = defaultdict(dict)
-    for text in RESULTS.read_text().splitlines():
+    for text in lines.read_text().splitlines():
         row = json.loads(text)
         found[row["task"], row["policy"]][row["seed"]] = row
     regrets = {}
@@ -165,8 +165,9 @@ def by_hand() -> dict[tuple[str, str], float]:
     return regrets
 
 
-def test_the_committed_scores_follow_from_the_committed_lines() -> None:
-    _, found = scoring.scores(read_lines(RESULTS))
+@pytest.mark.parametrize(("lines", "table"), [("bench.jsonl", "table.md"), ("gpu.jsonl", "gpu.md")])
+def test_the_committed_scores_follow_from_the_committed_lines(lines: str, table: str) -> None:
+    _, found = scoring.scores(read_lines(RESULTS / lines))
     ours = {(s.task, s.policy): s.regret_sd for s in found if s.policy != scoring.ELSEWHERE}
-    assert ours == pytest.approx(by_hand())
-    assert (RESULTS.parent / "table.md").read_text() == markdown(read_lines(RESULTS))
+    assert ours == pytest.approx(by_hand(RESULTS / lines))
+    assert (RESULTS / table).read_text() == markdown(read_lines(RESULTS / lines))
