@@ -87,6 +87,13 @@ def table(seeds: int) -> Iterable[str]:
         yield f"| {title} | {cells} | {np.mean(costs):.2f} |\n"
 
 
+def insert(text: str, begin: str, end: str) -> None:
+    """Put a text between two marks of the document."""
+    before, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    DOCUMENT.write_text(before + begin + text + end + after, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=12)
@@ -98,10 +105,7 @@ def main() -> None:
         print(row, end="", flush=True)
         rows.append(row)
     if args.write:
-        text = DOCUMENT.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        after = rest.split(END)[1]
-        DOCUMENT.write_text(before + BEGIN + "".join(rows) + END + after, encoding="utf-8")
+        insert("".join(rows), BEGIN, END)
 
 
 if __name__ == "__main__":

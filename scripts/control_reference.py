@@ -18,7 +18,7 @@ import numpy as np
 
 from lrpilot.bench.tasks import TASKS
 from lrpilot.facts import RunFacts
-from lrpilot.integrations._reference import median_root
+from lrpilot.integrations._reference import median_reach
 from lrpilot.recommend import recommend
 from lrpilot.recommend.measured import SWEEPS, Sweep
 
@@ -53,7 +53,7 @@ def main() -> None:
     roots, steps = {}, {}
     for key, found in sweeps.items():
         model = TASKS[LENDERS[key]].build(0).new_model()
-        roots[key] = math.log10(median_root(model.parameters()) or math.nan)
+        roots[key] = math.log10(median_reach(model.parameters(), RunFacts()) or math.nan)
         steps[key] = float(np.mean([sweep.best_log_rate for sweep in found])) + roots[key]
     errors = []
     for key, found in sweeps.items():

@@ -28,12 +28,13 @@ def net() -> Any:
     return torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
 
 
-def ratio(model: Any, optimizer: Any = torch.optim.AdamW, **facts: Any) -> float | None:
-    return head_ratio(model, optimizer(model.parameters(), lr=1e-3), RunFacts(**facts))
+def ratio(model: Any, kind: Any = torch.optim.AdamW, **facts: Any) -> float | None:
+    return head_ratio(model, kind(model.parameters(), lr=1e-3), RunFacts(**facts))
 
 
 def test_a_new_head_moves_as_far_as_the_median_matrix() -> None:
     assert ratio(net()) == pytest.approx(RATIO)
+    assert ratio(net(), torch.optim.SGD, optimizer="lion") == pytest.approx(RATIO)
 
 
 def test_a_head_that_was_trained_has_the_common_rate() -> None:
@@ -64,17 +65,18 @@ def test_the_checkpoint_may_say_that_it_has_no_such_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "facts"),
+    ("kind", "facts"),
     [
         (torch.optim.SGD, {}),
+        (torch.optim.Adafactor, {"optimizer": "adafactor-relative"}),
         (torch.optim.AdamW, {"method": "lora"}),
         (torch.optim.AdamW, {"task": "dpo"}),
     ],
 )
 def test_where_such_steps_were_not_measured_the_rate_is_common(
-    optimizer: Any, facts: dict[str, Any]
+    kind: Any, facts: dict[str, Any]
 ) -> None:
-    assert ratio(net(), optimizer, **facts) is None
+    assert ratio(net(), kind, **facts) is None
 
 
 def test_rates_of_the_users_own_stay() -> None:

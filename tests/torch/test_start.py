@@ -61,8 +61,8 @@ def test_the_epochs_follow_from_the_budget(
     assert (seen.steps, seen.planned_epochs) == (10, epochs)
 
 
-def _rate(parameters: Any, optimizer: Any = torch.optim.AdamW, **facts: Any) -> float | None:
-    return reference_rate(optimizer(parameters, lr=1e-3), RunFacts(**facts))
+def _rate(parameters: Any, kind: Any = torch.optim.AdamW, **facts: Any) -> float | None:
+    return reference_rate(kind(parameters, lr=1e-3), RunFacts(**facts))
 
 
 def test_the_reference_follows_from_the_median_matrix() -> None:
@@ -86,7 +86,8 @@ def test_a_head_with_a_rate_of_its_own_does_not_count() -> None:
         (torch.optim.Adam, {}, True),
         (torch.optim.RAdam, {"method": "lora"}, True),
         (torch.optim.SGD, {}, False),  # its steps are as large as the gradient
-        (torch.optim.Adafactor, {}, False),
+        (torch.optim.Rprop, {}, False),
+        (torch.optim.Rprop, {"optimizer": "rmsprop"}, False),
         (torch.optim.AdamW, {"method": "prompt"}, False),
         (torch.optim.AdamW, {"method": "linear-probe"}, False),
         (torch.optim.AdamW, {"task": "dpo"}, False),
@@ -96,6 +97,26 @@ def test_not_every_optimizer_nor_method_has_a_reference(
     optimizer: Any, facts: dict[str, Any], known: bool
 ) -> None:
     assert (_rate(torch.nn.Linear(8, 8).parameters(), optimizer, **facts) is not None) is known
+
+
+def test_each_optimizer_moves_a_matrix_its_own_way() -> None:
+    weights = torch.full((8, 32), 0.5)
+    [matrix] = parameters = [torch.nn.Parameter(weights)]
+    adam = 0.17 / 16
+    assert _rate(parameters, torch.optim.Adafactor, optimizer="adafactor") == pytest.approx(adam)
+    lion = _rate(parameters, torch.optim.SGD, optimizer="lion")  # torch has no Lion
+    assert lion == pytest.approx(0.4 * adam)
+    relative = {"optimizer": "adafactor-relative"}
+    found = _rate(parameters, torch.optim.Adafactor, **relative)
+    assert found == pytest.approx(1.1 * adam / 0.5)
+    before = matrix.detach().clone()
+    adafactor = torch.optim.Adafactor(parameters, lr=found, weight_decay=0.0)
+    matrix.grad = torch.full((8, 32), 1e-3)
+    adafactor.step()
+    assert float((matrix.detach() - before).norm()) == pytest.approx(1.1 * 0.17, rel=0.01)
+    with torch.no_grad():
+        matrix.zero_()  # as LoRA's begin: Adafactor takes none for smaller than 1e-3
+    assert _rate(parameters, torch.optim.Adafactor, **relative) == pytest.approx(1.1 * adam / 1e-3)
 
 
 def test_vectors_alone_have_none() -> None:
@@ -135,7 +156,25 @@ def test_a_model_that_nobody_published_starts_half_way_to_the_reference(
     assert ("weights" in [reason.rule for reason in start.reasons]) is half_way
 
 
-def test_it_stays_in_the_band() -> None:
+def test_a_large_share_goes_most_of_the_way_and_the_band_with_it() -> None:
     start = Recommendation(peak_lr=1e-4, low=1e-5, high=1e-3)
-    assert towards(start, 1.0).peak_lr == 1e-3
-    assert towards(start, 1e-9).peak_lr == 1e-5
+    up = towards(start, 1.0, 0.5)
+    assert (up.peak_lr, up.low, up.high) == (0.01, 1e-5, 0.01)
+    down = towards(start, 1e-9, 0.8)
+    assert (down.peak_lr, down.low, down.high) == (1e-8, 1e-8, 1e-3)
+
+
+def test_a_head_alone_starts_by_its_own_steps() -> None:
+    body, head = torch.nn.Linear(64, 640), torch.nn.Linear(64, 4)
+    model = torch.nn.Sequential(body, torch.nn.Linear(640, 64), head).requires_grad_(False)
+    head.requires_grad_(True)
+    optimizer, budget = torch.optim.AdamW(head.parameters()), Budget(steps=100)
+    seen, start = starting_point(model, optimizer, facts=None, start_lr=None, budget=budget)
+    assert seen.method == "linear-probe"
+    alone = recommend(seen).peak_lr
+    assert start.peak_lr == pytest.approx(alone**0.2 * (1.3 / 16) ** 0.8, rel=0.05)
+    _, told = starting_point(model, optimizer, facts=None, start_lr=1e-6, budget=budget)
+    assert told.reference_lr is None  # too rough to doubt the user
+    sgd = torch.optim.SGD(head.parameters())
+    seen, start = starting_point(model, sgd, facts=None, start_lr=None, budget=budget)
+    assert start.peak_lr == recommend(seen).peak_lr

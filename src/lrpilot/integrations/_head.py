@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lrpilot.facts import RunFacts
-from lrpilot.integrations._reference import median_root, sizes_speak
+from lrpilot.integrations._reference import median_reach, reach, sizes_speak
 
 _LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 _FILLED = 0.85  # assumed: share of a uniform draw's spread; 60 numbers scatter by a twentieth
@@ -17,10 +17,9 @@ _FILLED = 0.85  # assumed: share of a uniform draw's spread; 60 numbers scatter 
 def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float | None:
     """The rate of a new head as a multiple of the body's, so that a step moves both as far.
 
-    Adam moves each entry by about the rate, so a matrix of n entries by the rate times the square
-    root of n (Frobenius norm). A head is far smaller than the body's matrices and, at one rate for
-    all, moves far less; if it also begins from random weights, a short run ends before it has
-    caught up. Measured: docs/log.md, "A new head".
+    A head is far smaller than the body's matrices and, at one rate for all, moves far less
+    (`reach`); if it also begins from random weights, a short run ends before it has caught up.
+    Measured: docs/log.md, "A new head".
 
     Args:
         model: Its last layer is the head.
@@ -29,18 +28,21 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
 
     Returns:
         The multiple, over 1; None: the head is not new, not smaller than the median matrix, or
-        nothing is known of such steps (`sizes_speak`); adapters, beside which it gained nothing.
+        nothing is known of such steps (`sizes_speak`); adapters and relative rates, with which it
+        gained nothing.
     """
-    if facts.method != "full" or not sizes_speak(optimizer, facts):
+    if facts.method != "full" or facts.optimizer == "adafactor-relative":
+        return None
+    if not sizes_speak(optimizer, facts):
         return None
     head = last_layer(model)
     rates = {float(group["lr"]) for group in optimizer.param_groups}
     if head is None or len(rates) > 1:
         return None
-    body = median_root(p for group in optimizer.param_groups for p in group["params"])
+    body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
     if body is None or not head.weight.requires_grad or not _new(model, head):
         return None
-    ratio = body / math.sqrt(head.weight.numel())
+    ratio = body / reach(head.weight, facts)
     return ratio if ratio > 1.0 else None
 
 

@@ -12,6 +12,13 @@ from lrpilot.integrations._rates import body_index
 from lrpilot.recommend.vocabulary import is_preference
 
 _STEP = 0.17  # measured: scripts/control_reference.py, eight models and methods, a factor of 2
+# measured: docs/log.md, "Lion and Adafactor": the steps of their best rates as a multiple of Adam's
+_OVER_ADAM = {"adamw": 1.0, "lion": 0.4, "adafactor": 1.0, "adafactor-relative": 1.1}
+_HEAD_STEP = 1.3  # measured: docs/log.md, "A head alone", four sweeps, a factor of 4
+# measured: docs/log.md, as above: where no sweep stands behind the prior, it errs twice as far
+# as the weights do; elsewhere both err alike (scripts/control_reference.py)
+_SHARE, _LARGE_SHARE = 0.5, 0.8
+_LEAST_SIZE = 1e-3  # paper: Adafactor's eps2, the least size that it takes a tensor for
 _METHODS = ("full", "lora", "qlora")  # those of the sweeps, and what is trained like LoRA
 _ADAMS = ("adam", "nadam", "radam", "fusedadam", "pagedadam")  # class names begin so
 
@@ -19,13 +26,12 @@ _ADAMS = ("adam", "nadam", "radam", "fusedadam", "pagedadam")  # class names beg
 def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
     """The rate at which a step moves the median weight matrix as in the best of short runs.
 
-    Adam moves each entry by about the rate, so a matrix of n entries by the rate times the square
-    root of n (Frobenius norm). At the best rates of our own sweeps that is alike for convolutional
-    nets and transformers, for all weights and for LoRA's.
+    At the best rates of our own sweeps that is alike for convolutional nets and transformers, for
+    all weights and for LoRA's.
 
     Args:
         optimizer: Its group with the most parameters is what the rate means.
-        facts: Method and task.
+        facts: Optimizer, method and task.
 
     Returns:
         The rate, or None: `sizes_speak` not (another optimizer, soft prompts, a new head alone,
@@ -33,17 +39,55 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
     """
     if not sizes_speak(optimizer, facts):
         return None
-    root = median_root(optimizer.param_groups[body_index(optimizer)]["params"])
-    return None if root is None else _STEP / root
+    reach = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
+    return None if reach is None else _STEP * _OVER_ADAM[facts.optimizer] / reach
+
+
+def head_rate(optimizer: Any, facts: RunFacts) -> float | None:
+    """The same for a head that trains alone, whose best steps are larger and scatter more.
+
+    Too rough to doubt a number of the user's; None where anything else trains.
+    """
+    if facts.method != "linear-probe" or not _known(optimizer, facts):
+        return None
+    reach = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
+    return None if reach is None else _HEAD_STEP * _OVER_ADAM[facts.optimizer] / reach
+
+
+def weights_share(facts: RunFacts) -> float:
+    """How much the weights count, on a log scale, beside a recommendation without a family."""
+    rough = facts.method == "linear-probe" or facts.optimizer == "adafactor-relative"
+    return _LARGE_SHARE if rough else _SHARE
 
 
 def sizes_speak(optimizer: Any, facts: RunFacts) -> bool:
     """Whether such steps were measured for this optimizer, method and task."""
-    adam = type(optimizer).__name__.lower().startswith(_ADAMS)
-    return adam and facts.method in _METHODS and not is_preference(facts.task)
+    return facts.method in _METHODS and _known(optimizer, facts) and not is_preference(facts.task)
 
 
-def median_root(parameters: Iterable[Any]) -> float | None:
-    """Square root of the median number of entries of the trainable matrices; None without any."""
-    sizes = [p.numel() for p in parameters if p.ndim > 1 and p.requires_grad]
-    return math.sqrt(statistics.median(sizes)) if sizes else None
+def _known(optimizer: Any, facts: RunFacts) -> bool:
+    if facts.optimizer == "adamw":  # also what facts say of a class that they do not know
+        return type(optimizer).__name__.lower().startswith(_ADAMS)
+    return facts.optimizer in _OVER_ADAM
+
+
+def median_reach(parameters: Iterable[Any], facts: RunFacts) -> float | None:
+    """`reach` of the median trainable matrix; None without any."""
+    found = [_squared_reach(p, facts) for p in parameters if p.ndim > 1 and p.requires_grad]
+    return math.sqrt(statistics.median(found)) if found else None
+
+
+def reach(parameter: Any, facts: RunFacts) -> float:
+    """How far a step at a rate of one moves a tensor, in the Frobenius norm.
+
+    Adam, Lion and Adafactor move each entry by about the rate, so n entries by the rate times the
+    square root of n; Adafactor with relative rates times the entries' root mean square, too.
+    """
+    return math.sqrt(_squared_reach(parameter, facts))
+
+
+def _squared_reach(parameter: Any, facts: RunFacts) -> float:
+    entries: int = parameter.numel()
+    if facts.optimizer != "adafactor-relative":
+        return entries
+    return max(float(parameter.detach().norm()) ** 2, _LEAST_SIZE**2 * entries)

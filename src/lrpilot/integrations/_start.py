@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
 from lrpilot.integrations._head import head_ratio
-from lrpilot.integrations._reference import reference_rate
+from lrpilot.integrations._reference import head_rate, reference_rate, weights_share
 from lrpilot.recommend import facts_from_module, recommend
 from lrpilot.recommend.answer import tidy_rate
 
@@ -48,8 +47,9 @@ def starting_point(
         start = users_choice(start_lr, reference_lr=reference)
     else:
         start = recommend(seen)
-        if start.basis == "prior" and budget.short and reference is not None:
-            start = towards(start, reference)
+        suggested = reference or head_rate(optimizer, seen)
+        if start.basis == "prior" and budget.short and suggested is not None:
+            start = towards(start, suggested, weights_share(seen))
     own = getattr(policy, "own_head_rate", False)
     ratio = head_ratio(model, optimizer, seen) if own else None
     return seen, start if ratio is None else _with_head(start, ratio)
@@ -86,13 +86,22 @@ def _with_head(start: Recommendation, ratio: float) -> Recommendation:
     return replace(start, reasons=reasons, head_ratio=ratio)
 
 
-def towards(start: Recommendation, reference: float) -> Recommendation:
-    """A recommendation for a model that nobody published, half-way to what its weights suggest."""
-    peak = tidy_rate(math.sqrt(start.peak_lr * reference))  # measured: scripts/control_reference.py
-    peak = min(max(peak, start.low), start.high)
-    text = f"the sizes of its weights suggest {reference:.2g} for a short run: half-way"
+def towards(start: Recommendation, suggested: float, share: float) -> Recommendation:
+    """A recommendation for a model that nobody published, moved to what its weights suggest.
+
+    Args:
+        start: The recommendation; its band is widened to hold the new peak.
+        suggested: The rate that the sizes of the weights suggest.
+        share: How much of the way, on a log scale.
+    """
+    peak = tidy_rate(start.peak_lr ** (1.0 - share) * suggested**share)
+    way = "half-way" if share == 0.5 else f"{share:.0%} of the way"
+    text = f"the sizes of its weights suggest {suggested:.2g} for a short run: {way}"
     reason = Reason(rule="weights", text=text, factor=peak / start.peak_lr)
-    return replace(start, peak_lr=peak, reasons=(*start.reasons, reason))
+    return replace(
+        start, peak_lr=peak, low=min(start.low, peak), high=max(start.high, peak),
+        reasons=(*start.reasons, reason),
+    )  # fmt: skip
 
 
 def _look_at(model: Any, optimizer: Any, facts: RunFacts, budget: Budget) -> RunFacts:
