@@ -119,3 +119,10 @@ def test_a_rate_of_zero_is_refused() -> None:
     optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.0)
     with pytest.raises(InputError, match="positive lr"):
         Rates(optimizer, peak_lr=0.1)
+
+
+def test_a_rate_that_the_optimizer_sets_itself_is_refused_in_one_line() -> None:
+    optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1)
+    optimizer.param_groups[0]["lr"] = None  # as transformers' Adafactor with relative steps
+    with pytest.raises(InputError, match="SGD was created with lr=None"):
+        Rates(optimizer, peak_lr=1e-3)

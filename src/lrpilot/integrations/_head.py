@@ -36,8 +36,8 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
     if not sizes_speak(optimizer, facts):
         return None
     head = last_layer(model)
-    rates = {float(group["lr"]) for group in optimizer.param_groups}
-    if head is None or len(rates) > 1:
+    rates = [group["lr"] for group in optimizer.param_groups]
+    if head is None or None in rates or len(set(map(float, rates))) > 1:
         return None
     body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
     if body is None or not head.weight.requires_grad or not _new(model, head):

@@ -27,7 +27,7 @@ class Rates:
         scheduler: The user's schedule on that optimizer, if any.
 
     Raises:
-        InputError: Every rate is zero, so that nothing can be multiplied.
+        InputError: Every rate is zero, or none is set, so that nothing can be multiplied.
     """
 
     def __init__(
@@ -41,6 +41,11 @@ class Rates:
         self.scheduler = scheduler
         self.scale = 1.0
         self.body = body_index(optimizer)
+        if any(group["lr"] is None for group in optimizer.param_groups):
+            raise InputError(
+                f"{type(optimizer).__name__} was created with lr=None and sets its own rate: give"
+                " it a positive lr (Adafactor: and relative_step=False)"
+            )
         base = self.base_lr
         if base <= 0.0:
             raise InputError(
