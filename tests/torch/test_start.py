@@ -168,7 +168,7 @@ def test_a_head_alone_starts_by_its_own_steps() -> None:
     body, head = torch.nn.Linear(64, 640), torch.nn.Linear(64, 4)
     model = torch.nn.Sequential(body, torch.nn.Linear(640, 64), head).requires_grad_(False)
     head.requires_grad_(True)
-    optimizer, budget = torch.optim.AdamW(head.parameters()), Budget(steps=100)
+    optimizer, budget = torch.optim.AdamW(head.parameters()), Budget(steps=1000)  # short or long
     seen, start = starting_point(model, optimizer, facts=None, start_lr=None, budget=budget)
     assert seen.method == "linear-probe"
     alone = recommend(seen).peak_lr

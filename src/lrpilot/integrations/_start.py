@@ -47,8 +47,9 @@ def starting_point(
         start = users_choice(start_lr, reference_lr=reference)
     else:
         start = recommend(seen)
-        suggested = reference or head_rate(optimizer, seen)
-        if start.basis == "prior" and budget.short and suggested is not None:
+        suggested = reference if budget.short else None
+        suggested = suggested or head_rate(optimizer, seen)
+        if start.basis == "prior" and suggested is not None:
             start = towards(start, suggested, weights_share(seen))
     own = getattr(policy, "own_head_rate", False)
     ratio = head_ratio(model, optimizer, seen) if own else None
@@ -96,7 +97,7 @@ def towards(start: Recommendation, suggested: float, share: float) -> Recommenda
     """
     peak = tidy_rate(start.peak_lr ** (1.0 - share) * suggested**share)
     way = "half-way" if share == 0.5 else f"{share:.0%} of the way"
-    text = f"the sizes of its weights suggest {suggested:.2g} for a short run: {way}"
+    text = f"the sizes of its weights suggest {suggested:.2g}: {way}"
     reason = Reason(rule="weights", text=text, factor=peak / start.peak_lr)
     return replace(
         start, peak_lr=peak, low=min(start.low, peak), high=max(start.high, peak),
