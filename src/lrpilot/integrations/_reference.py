@@ -37,10 +37,7 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
         The rate, or None: `sizes_speak` not (another optimizer, soft prompts, a new head alone,
         preferences), or no trainable matrix.
     """
-    if not sizes_speak(optimizer, facts):
-        return None
-    reach = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
-    return None if reach is None else _STEP * _OVER_ADAM[facts.optimizer] / reach
+    return _rate(_STEP, optimizer, facts) if sizes_speak(optimizer, facts) else None
 
 
 def head_rate(optimizer: Any, facts: RunFacts) -> float | None:
@@ -49,10 +46,14 @@ def head_rate(optimizer: Any, facts: RunFacts) -> float | None:
     They do not fall with the length of the run (measured: 60 and 300 steps). Too rough to doubt a
     number of the user's; None where anything else trains.
     """
-    if facts.method != "linear-probe" or not _known(optimizer, facts):
-        return None
-    reach = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
-    return None if reach is None else _HEAD_STEP * _OVER_ADAM[facts.optimizer] / reach
+    alone = facts.method == "linear-probe" and _known(optimizer, facts)
+    return _rate(_HEAD_STEP, optimizer, facts) if alone else None
+
+
+def _rate(step: float, optimizer: Any, facts: RunFacts) -> float | None:
+    """The rate at which a step moves the median matrix as Adam's best step, so long, would."""
+    reached = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
+    return None if reached is None else step * _OVER_ADAM[facts.optimizer] / reached
 
 
 def weights_share(facts: RunFacts) -> float:
