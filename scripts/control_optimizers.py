@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from control_parts import DOCUMENT, insert
+from control_parts import DOCUMENT, publish
 from transformers.optimization import Adafactor
 
 from lrpilot.bench.lab import DivergedError, Lab, losses_on
@@ -154,12 +154,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for row in table(args.seeds, args.only.split(",")):
-        print(row, end="", flush=True)
-        rows.append(row)
-    if args.write:
-        insert("".join(rows), BEGIN, END)
+    publish(table(args.seeds, args.only.split(",")), BEGIN, END, write=args.write)
 
 
 if __name__ == "__main__":

@@ -87,11 +87,17 @@ def table(seeds: int) -> Iterable[str]:
         yield f"| {title} | {cells} | {np.mean(costs):.2f} |\n"
 
 
-def insert(text: str, begin: str, end: str) -> None:
-    """Put a text between two marks of the document."""
-    before, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
-    DOCUMENT.write_text(before + begin + text + end + after, encoding="utf-8")
+def publish(rows: Iterable[str], begin: str, end: str, *, write: bool) -> None:
+    """Print rows as they are measured, and put them between two marks of the document if wanted."""
+    found = []
+    for row in rows:
+        print(row, end="", flush=True)
+        found.append(row)
+    if write:
+        before, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
+        after = rest.split(end)[1]
+        text = before + begin + "".join(found) + end + after
+        DOCUMENT.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -100,12 +106,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for row in table(args.seeds):
-        print(row, end="", flush=True)
-        rows.append(row)
-    if args.write:
-        insert("".join(rows), BEGIN, END)
+    publish(table(args.seeds), BEGIN, END, write=args.write)
 
 
 if __name__ == "__main__":
