@@ -28,7 +28,7 @@ from lrpilot.recommend.measured import SWEEPS
 
 RESULTS = ROOT / "results" / "bench.jsonl"
 FAMILIES = {"effnet": "efficientnet", "resnet": "resnet", "minilm": "minilm", "smollm": "smollm",
-            "bytes": "gpt2"}  # fmt: skip
+            "bytes": "gpt2", "digits": "digits-cnn"}  # fmt: skip
 
 
 def left_out(task: str) -> Estimator:

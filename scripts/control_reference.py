@@ -48,7 +48,7 @@ def main() -> None:
     """Fit and report."""
     sweeps: dict[Any, list[Sweep]] = defaultdict(list)
     for sweep in SWEEPS:
-        if sweep.warmup:
+        if sweep.warmup and sweep.optimizer == "adamw":
             sweeps[sweep.family, sweep.method].append(sweep)
     roots, steps = {}, {}
     for key, found in sweeps.items():

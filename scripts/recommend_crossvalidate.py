@@ -81,7 +81,7 @@ def hold_out(
     """Each group predicted from the others alone."""
     count = len(recipes)
     out = Outcome(*(np.full(count, np.nan) for _ in range(3)), np.full(count, "", dtype="U8"), {})
-    fitted: dict[int, corrections.ShortRuns] = {}
+    fitted: dict[int, dict[str, corrections.ShortRuns]] = {}
     for done, found in enumerate(nested(study, groups, families, sources, folds=folds), 1):
         if id(found.fit) not in fitted:  # one for each fit
             rows = found.fitted

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,13 @@ def main() -> None:
         "variances": {n: round(float(v), 5) for n, v in zip(names, variances, strict=True) if v},
         "likeness": {name: round(value, 3) for name, value in fit.likeness.items()},
         "scales": {level: round(scale, 3) for level, scale in scales.items()},
-        "short_run": {name: round(value, 3) for name, value in asdict(short_runs).items()},
+        "short_run": {
+            optimizer: {
+                "slopes": {name: round(value, 3) for name, value in found.slopes.items()},
+                "sd": round(found.sd, 3),
+            }
+            for optimizer, found in short_runs.items()
+        },
     }
     args.output.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(stored, indent=1))

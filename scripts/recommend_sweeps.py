@@ -4,18 +4,18 @@
 
 The bench's models, other data of its packages, half a power of ten a step, a tenth of warm-up and
 linear decay, as the autopilot trains. A line a run is written as it ends; what is there is not run
-again. At the end the mean losses over seeds, as they stand in `measured.py`; docs/log.md has those
-of SGD, which needs no correction.
+again. At the end the mean losses over seeds, as they stand in `measured.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,48 @@ def _resnet(new_model: Callable[[], Any], classes: int) -> Any:
 def _effnet(new_model: Callable[[], Any], classes: int) -> Any:
     model = new_model()
     model._fc = torch.nn.Linear(model._fc.in_features, classes)
+    return model
+
+
+def _small_emoji(seed: int, parent: Task, width: int) -> Workload:
+    """A small net, pretrained on the digits at 32 pixels a side, on the emoji of the ResNet's task.
+
+    As many layers as the net of the bench's digits, three channels, other weights and data.
+    """
+    parts = (replace(part, size=_SMALL_SIZE) for part in images._emoji())
+    train, validation, test = (replace(p, mean=_MIDDLE, std=_MIDDLE) for p in parts)
+    return replace(
+        parent.build(seed), train=train, validation=validation, test=test,
+        new_model=partial(_small_net, width),
+    )  # fmt: skip
+
+
+def _small_net(width: int) -> torch.nn.Module:
+    model = copy.deepcopy(_pretrained_small(width))
+    model[-1] = torch.nn.Linear(4 * width, 9)
+    return model
+
+
+@cache
+def _pretrained_small(width: int) -> Any:
+    """After 150 steps of 16 digits."""
+    digits, _, _ = images._digits()
+    digits = replace(digits, size=_SMALL_SIZE, mean=_MIDDLE, std=_MIDDLE)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers: list[Any] = []
+        sizes = ((3, width, 1), (width, 2 * width, 2), (2 * width, 4 * width, 2))
+        for before, after, stride in sizes:
+            layers += [torch.nn.Conv2d(before, after, 3, stride, padding=1),
+                       torch.nn.BatchNorm2d(after), torch.nn.ReLU()]  # fmt: skip
+        layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+        model = torch.nn.Sequential(*layers, torch.nn.Linear(4 * width, 10))
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+        for _ in range(150):
+            pictures, labels = digits.batch(torch.randint(len(digits), (16,)))
+            torch.nn.functional.cross_entropy(model(pictures), labels).backward()
+            optimizer.step()
+            optimizer.zero_grad()
     return model
 
 
@@ -167,6 +209,7 @@ def _editorial_bytes(
 
 _FULL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 _SGD = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+_SMALL_SIZE, _MIDDLE = 32, torch.full((3, 1, 1), 127.5)  # pixels a side; to -1 to 1
 _LORA = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
@@ -187,6 +230,20 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
     "resnet-digits-sgd": ("resnet-emoji", _resnet_digits, _SGD, 2),
     "effnet-emoji-sgd": ("effnet-digits", _effnet_emoji, _SGD, 2),
+    "bytes-editorials-sgd": ("bytes", _editorial_bytes, _SGD[1:], 2),
+    "bytes-lora-editorials-sgd": ("bytes-lora", _editorial_bytes, _SGD[1:], 2),
+    "minilm-names-sgd": ("minilm-few", partial(_emoji_names, sizes=(800, 200, 800)), _SGD[1:-1], 2),
+    "minilm-editorials-sgd": ("minilm-few", _editorial_signs, _SGD[1:-1], 2),
+    "minilm-lora-names-sgd": (
+        "minilm-lora", partial(_emoji_names, sizes=(800, 200, 800), lora=True), (*_SGD[2:], 1.0), 2
+    ),
+    "smollm-editorials-sgd": ("smollm", _editorial_tokens, _SGD[:-1], 1),
+    **{
+        f"small-emoji-{width}-sgd": (
+            "digits", partial(_small_emoji, width=width), (1e-2, 3e-2, 1e-1, 3e-1), 3
+        )
+        for width in (16, 32, 64)
+    },
     # few examples, more steps, more classes
     "resnet-digits-2": (
         "resnet-emoji", partial(_halves, build=_resnet_digits, head=_resnet),
@@ -236,7 +293,9 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
         "smollm", partial(_editorial_tokens, sizes=(24, 48, 64)), _FULL[1:-1], 3
     ),
 }  # fmt: skip
-STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60,
+STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60, "minilm-names-sgd": 60,
+         "minilm-editorials-sgd": 60, "small-emoji-16-sgd": 60, "small-emoji-32-sgd": 60,
+         "small-emoji-64-sgd": 60,
          "resnet-digits-100": 60, "resnet-digits-2": 60,
          "minilm-editorials": 60, "minilm-editorials-150": 150,
          "minilm-names": 60, "minilm-names-2": 60,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,9 +29,11 @@ def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None
         assert corrections.shortness(case) == (0.0, 0.0)
 
 
-FITTED = corrections.ShortRuns(
-    slope=0.5, convolution=0.8, few=0.4, repeated=-0.2, classes=0.5, sd=0.3
+ADAM = corrections.ShortRuns(
+    {"slope": 0.5, "convolution": 0.8, "few": 0.4, "repeated": -0.2, "classes": 0.5}, 0.3
 )
+SGD = corrections.ShortRuns({"text": 0.9, "convolution": 0.3, "few": 0.6}, 0.2)
+FITTED = {"adam": ADAM, "sgd": SGD}
 
 
 @pytest.mark.parametrize(
@@ -49,14 +52,34 @@ def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
     assert mild is not None
     assert mild.sd == pytest.approx(0.15)
     assert corrections.short_run(Case(steps=5000, params=5e6), FITTED) is None
-    for other in (Case(steps=50, params=5e6, optimizer_scale="sgd"),
-                  Case(steps=50, params=5e6, method_group="prompt")):  # fmt: skip
-        assert corrections.short_run(other, FITTED) is None
+    for more in ({"method_group": "prompt"}, {"optimizer": "lars"}, {"optimizer": "zo-sgd"}):
+        assert corrections.short_run(Case(steps=50, params=5e6, **more), FITTED) is None
+
+
+def test_with_sgd_text_few_weights_and_small_convolutional_nets_want_more() -> None:
+    def above(steps: float = 50, **facts: Any) -> float | None:
+        shift = corrections.short_run(Case(steps=steps, optimizer_scale="sgd", **facts), FITTED)
+        if shift is None:
+            return None
+        assert shift.sd == pytest.approx(0.2 * corrections.shortness(Case(steps=steps, **facts))[1])
+        return shift.by
+
+    text = {"domain": "text", "architecture": "encoder"}
+    assert above(params=2e7, **text) == above(params=1e6, **text) == pytest.approx(0.9)
+    assert above(params=2e7, method_group="few", **text) == pytest.approx(1.5)
+    assert above(params=2e7, domain="vision", architecture="vit") is None
+    nets = {"domain": "vision", "architecture": "cnn", "classes": 10, "epochs": 10.0}
+    assert above(params=6e5, **nets) == pytest.approx(0.3)
+    assert above(params=2.5e7, **nets) is above(params=6e6, **nets) is None
+    least = above(params=2.4e4, **nets)
+    assert above(params=10.0, **nets) == least == pytest.approx(0.3 * math.log10(6e6 / 2.4e4))
+    half = math.log10(5) / 2
+    assert above(steps=100 * 10**half, params=2e7, **text) == pytest.approx(0.45)
 
 
 def test_large_models_want_less_the_more_often_examples_are_seen() -> None:
     def above(params: float, epochs: float | None) -> float:
-        return FITTED.above(Case(steps=100, params=params, epochs=epochs))
+        return ADAM.above(Case(steps=100, params=params, epochs=epochs))
 
     large = 3e5 * 10**1.5
     assert above(large, 10.0) - above(large, 1.0) == pytest.approx(-0.3)
@@ -64,13 +87,13 @@ def test_large_models_want_less_the_more_often_examples_are_seen() -> None:
     assert above(large, 80.0) == above(large, 10.0)
     assert above(large, None) == above(large, 3.0)
     assert above(2e5, 10.0) == above(2e5, 1.0)
-    assert FITTED.above(Case(steps=600, params=large, epochs=10.0)) == 0.0
-    assert FITTED.above(Case(steps=100, params=2e8, epochs=10.0)) == 0.0  # and not below
+    assert ADAM.above(Case(steps=600, params=large, epochs=10.0)) == 0.0
+    assert ADAM.above(Case(steps=100, params=2e8, epochs=10.0)) == 0.0  # and not below
 
 
 def test_many_classes_want_more() -> None:
     def above(classes: int | None, steps: float = 100) -> float:
-        return FITTED.above(Case(steps=steps, params=2.5e7, epochs=1.0, classes=classes))
+        return ADAM.above(Case(steps=steps, params=2.5e7, epochs=1.0, classes=classes))
 
     assert above(None) == above(2)
     assert above(10) - above(2) == pytest.approx(0.5 * math.log10(5))

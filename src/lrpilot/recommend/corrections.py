@@ -5,9 +5,10 @@ Each correction is a shift in powers of ten, as strong as its evidence and no st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log10
+from math import inf, log10
 
 import numpy as np
 
@@ -21,6 +22,9 @@ SIZE_POWER = 0.7  # measured: docs/log.md; with a model left out .16 powers of t
 FADE = 0.25  # assumed: powers of ten of size over which the rest of the correction sets in
 USUAL_EPOCHS = 3.0  # assumed, where they are not known: transformers' default
 MOST_EPOCHS, MOST_CLASSES = 10.0, 10  # assumed: no sweep of ours has more
+# measured: convolutional nets that we swept with SGD; beyond them no slope is known
+SGD_LEAST_PARAMS, SGD_PARAMS = 2.4e4, 6e6
+_NOT_SWEPT = ("lars", "zo-sgd")
 
 # paper: Chen et al. 2023 (Lion) say 3 to 10 times less than AdamW; six recipes of the table have a
 # median of 3 times less, at a scatter of .4, so the paper's least
@@ -52,64 +56,77 @@ class ShortRuns:
     """How far sweeps of small models in short runs peak above what recipes say.
 
     Attributes:
-        slope: Transformers: powers of ten for a tenth of SMALL_PARAMS; it grows with SIZE_POWER of
-            the powers of ten below.
-        convolution: The same of convolutional nets.
-        few: What few weights (LoRA) add, whatever the size.
-        repeated: What ten epochs add to one, for each power of ten above LEAST_PARAMS: a larger
-            model learns examples that it sees again by heart.
-        classes: What twenty classes would add to two.
+        slopes: Powers of ten for one of each of `regressors`.
         sd: What the sweeps scatter about that.
     """
 
-    slope: float
-    convolution: float
-    few: float
-    repeated: float
-    classes: float
+    slopes: Mapping[str, float]
     sd: float
 
     def above(self, case: Case) -> float:
         """Powers of ten above the recipes; never below: many of them repeat their examples, too."""
-        slopes = (self.slope, self.convolution, self.few, self.repeated, self.classes)
-        return max(0.0, sum(a * b for a, b in zip(slopes, regressors(case), strict=True)))
+        return max(0.0, sum(self.slopes[name] * x for name, x in regressors(case).items()))
 
 
-def regressors(case: Case) -> tuple[float, float, float, float, float]:
-    """What each slope of `ShortRuns` is multiplied by, in their order."""
+def swept_with(case: Case) -> str:
+    """The optimizer of the sweeps that speak for a case: "adam" or "sgd"."""
+    return "sgd" if case.optimizer_scale == "sgd" else "adam"
+
+
+def regressors(case: Case) -> dict[str, float]:
+    """What the slopes of `ShortRuns` are multiplied by.
+
+    Adam: the size, to SIZE_POWER, of transformers and of convolutional nets; few weights (LoRA),
+    whatever the size; powers of ten of epochs, for each power of ten above LEAST_PARAMS, since a
+    larger model learns examples that it sees again by heart; powers of ten of classes over two.
+    SGD: text, on which there is no recipe of it; the size of convolutional nets; few weights.
+    """
     size, whole = shortness(case)
-    if not whole:
-        return 0.0, 0.0, 0.0, 0.0, 0.0
     cnn, few = case.architecture == "cnn", case.method_group == "few"
+    params = case.params or inf
+    if swept_with(case) == "sgd":
+        small = log10(SGD_PARAMS / min(max(params, SGD_LEAST_PARAMS), SGD_PARAMS))
+        return {
+            "text": whole * (case.domain == "text"),
+            "convolution": whole * cnn * small,
+            "few": whole * few,
+        }
     epochs = min(max(case.epochs or USUAL_EPOCHS, 1.0), MOST_EPOCHS)
-    larger = log10(max(case.params or 0.0, LEAST_PARAMS) / LEAST_PARAMS)
+    larger = log10(max(params, LEAST_PARAMS) / LEAST_PARAMS) if whole else 0.0
     classes = min(case.classes or 2, MOST_CLASSES)
-    return (
-        0.0 if cnn else size,
-        size if cnn else 0.0,
-        whole * few,
-        whole * log10(epochs) * larger,
-        whole * log10(classes / 2),
-    )
+    return {
+        "slope": 0.0 if cnn else size,
+        "convolution": size if cnn else 0.0,
+        "few": whole * few,
+        "repeated": whole * log10(epochs) * larger,
+        "classes": whole * log10(classes / 2),
+    }
 
 
-def short_run(case: Case, fitted: ShortRuns) -> Shift | None:
+def short_run(case: Case, fitted: Mapping[str, ShortRuns]) -> Shift | None:
     """Small models in short runs want more than recipes, which describe long runs, say.
 
-    Fitted to sweeps of AdamW on all weights or LoRA; those of Lion and Adafactor are as far above
-    their recipes (docs/log.md, "Lion and Adafactor"), SGD's are not. Nothing is carried over to
-    prompts or probes.
+    Fitted to sweeps of AdamW, which Lion's and Adafactor's are as far above their recipes as
+    (docs/log.md, "Lion and Adafactor"), and to sweeps of SGD, on all weights or LoRA. Nothing is
+    carried over to prompts or probes, nor to LARS and zeroth-order SGD.
+
+    Args:
+        fitted: By optimizer of the sweeps, as `swept_with` names them.
     """
     _, whole = shortness(case)
-    swept = case.optimizer_scale != "sgd" and case.method_group in (None, "weights", "few")
-    if not whole or not swept:
+    swept = case.method_group in (None, "weights", "few") and case.optimizer not in _NOT_SWEPT
+    if not swept or not any(regressors(case).values()):
         return None
+    found = fitted[swept_with(case)]
+    seen = f", {_repeated(case)}{_classes(case)}"
+    why = "by less the more often examples are seen, by more for many classes"
+    if swept_with(case) == "sgd":
+        seen, why = "", "SGD's recipes being of images, and of larger nets"
     text = (
-        f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters,"
-        f" {_repeated(case)}{_classes(case)}: sweeps of small models in short runs peak above what"
-        " recipes say, by less the more often examples are seen, by more for many classes"
+        f"{case.steps:,.0f} steps of a model of {(case.params or 0) / 1e6:,.3g} million parameters"
+        f"{seen}: sweeps of small models in short runs peak above what recipes say, {why}"
     )
-    return Shift(rule="short-run", text=text, by=fitted.above(case), sd=fitted.sd * whole)
+    return Shift(rule="short-run", text=text, by=found.above(case), sd=found.sd * whole)
 
 
 def shortness(case: Case) -> tuple[float, float]:

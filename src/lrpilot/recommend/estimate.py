@@ -32,12 +32,12 @@ class Fitted:
     Attributes:
         fit: The variances of the process, and what sets recipes apart.
         scales: Factor on the standard deviation by level, for the band.
-        short_runs: The correction for short runs of small models.
+        short_runs: The correction for short runs of small models, by optimizer of the sweeps.
     """
 
     fit: Fit
     scales: dict[str, float]
-    short_runs: ShortRuns
+    short_runs: dict[str, ShortRuns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +126,8 @@ def read_fitted(path: Path = FITTED) -> Fitted:
             likeness={name: data["likeness"][name] for name in PARAMETERS},
         ),
         scales=data["scales"],
-        short_runs=ShortRuns(**data["short_run"]),
+        short_runs={
+            name: ShortRuns(found["slopes"], found["sd"])
+            for name, found in data["short_run"].items()
+        },
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lrpilot.recommend.blend import SHARE, Blend, Fit
 from lrpilot.recommend.calibration import answer_level, level_scales
 from lrpilot.recommend.cases import Case
-from lrpilot.recommend.corrections import ShortRuns, regressors
+from lrpilot.recommend.corrections import ShortRuns, regressors, swept_with
 from lrpilot.recommend.kernel import HABITS, PARTS, Encoded, Matrix, part_matrix, prior_variance
 from lrpilot.recommend.likeness_fit import Likeness
 from lrpilot.recommend.measured import SWEEPS, Sweep
@@ -200,21 +200,31 @@ def short_run_gaps(
 
 def fit_short_runs(
     blend: Blend, recipes: Sequence[Recipe], sweeps: Sequence[Sweep] = SWEEPS
-) -> ShortRuns:
-    """The correction by least squares; a model's sweeps share one vote, those with LoRA another.
+) -> dict[str, ShortRuns]:
+    """The correction by least squares, for each optimizer that was swept.
 
-    Sweeps without a warm-up, which are single runs a power of ten apart, are left out.
+    A model's sweeps share one vote, those with LoRA another. Sweeps without a warm-up, which are
+    single runs a power of ten apart, are left out.
     """
     gaps = short_run_gaps(blend, recipes, [sweep for sweep in sweeps if sweep.warmup])
+    kinds = [swept_with(sweep.case) for sweep, _ in gaps]
+    return {
+        kind: _fit_gaps([gap for gap, own in zip(gaps, kinds, strict=True) if own == kind])
+        for kind in dict.fromkeys(kinds)
+    }
+
+
+def _fit_gaps(gaps: Sequence[tuple[Sweep, float]]) -> ShortRuns:
+    rows = [regressors(sweep.case) for sweep, _ in gaps]
     above = np.array([gap for _, gap in gaps])
-    design = np.array([regressors(sweep.case) for sweep, _ in gaps])
+    design = np.array([list(row.values()) for row in rows])
     models = [(sweep.params, sweep.method) for sweep, _ in gaps]
     share = np.array([1.0 / models.count(model) for model in models])
     root = np.sqrt(share)
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found
     sd = float(np.sqrt(share @ off**2 / (share.sum() - len(found))))
-    return ShortRuns(*[*found.tolist(), sd])
+    return ShortRuns(dict(zip(rows[0], found.tolist(), strict=True)), sd)
 
 
 def join(found: Sequence[Answers]) -> Answers:

@@ -1,9 +1,9 @@
 """Short sweeps of small models, our own: what recipes do not cover.
 
-AdamW on a CPU. Those with a warm-up, by `scripts/recommend_sweeps.py`, train as the autopilot does
-and score the loss of a test part; the correction for short runs is fitted to them. The others are
-single runs, scores on 300 to 500 examples: good for the power of ten of the best rate, not for its
-digits.
+AdamW and SGD on a CPU. Those with a warm-up, by `scripts/recommend_sweeps.py`, train as the
+autopilot does and score the loss of a test part; the correction for short runs is fitted to them.
+The others are single runs, scores on 300 to 500 examples: good for the power of ten of the best
+rate, not for its digits.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Sweep:
     scores: dict[float, float]
     mode: str
     method: str = "full"
+    optimizer: str = "adamw"
     warmup: float = 0.0
     examples: int | None = None
     classes: int | None = None
@@ -44,7 +45,7 @@ class Sweep:
             architecture=self.architecture,
             pretraining=self.pretraining,
             method=self.method,
-            optimizer="adamw",
+            optimizer=self.optimizer,
             task=self.task,
             params=self.params,
             batch_size=self.batch_size,
@@ -86,13 +87,14 @@ def _bytes(
     scores: dict[float, float],
     warmup: float = 0.0,
     examples: int | None = None,
+    optimizer: str = "adamw",
 ) -> Sweep:
     """The bench's byte-level GPT-2 on a text that is no task of the bench."""
     return Sweep(
         label=f"a byte-level GPT-2 of 0.64 million parameters, editorials, {method}: loss",
         family="gpt2", architecture="decoder", pretraining="self-supervised", params=0.644e6,
         task="text-generation", steps=steps, batch_size=8, mode="min", method=method,
-        scores=scores, warmup=warmup, examples=examples,
+        scores=scores, warmup=warmup, examples=examples, optimizer=optimizer,
     )  # fmt: skip
 
 
@@ -106,10 +108,20 @@ def _warmed(
     scores: dict[float, float],
     *,
     method: str = "full",
+    optimizer: str = "adamw",
 ) -> Sweep:
     """A sweep by `scripts/recommend_sweeps.py`: the mean loss at each rate."""
     return Sweep(label=label, task=task, steps=steps, examples=examples, classes=classes,
-                 scores=scores, method=method, mode="min", warmup=0.1, **model)  # fmt: skip
+                 scores=scores, method=method, optimizer=optimizer, mode="min", warmup=0.1,
+                 **model)  # fmt: skip
+
+
+def _small_net(params: float, scores: dict[float, float], family: str | None = None) -> Sweep:
+    """Three convolutions with batch norm, pretrained on digits of 32 pixels a side, with SGD."""
+    model: dict[str, Any] = {"family": family, "architecture": "cnn", "batch_size": 16,
+                             "pretraining": "supervised", "params": params}  # fmt: skip
+    label = f"a CNN of {params / 1e3:.0f} thousand parameters, nine kinds of emoji"
+    return _warmed(model, label, "image-classification", 60, 995, 9, scores, optimizer="sgd")
 
 
 SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says more
@@ -213,4 +225,22 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
         (120, "lora", 960, {1e-3: 2.668, 3e-3: 2.633, 1e-2: 2.613, 3e-2: 2.645}),
         (120, "lora", 100, {1e-3: 2.672, 3e-3: 2.644, 1e-2: 2.629, 3e-2: 2.671}),
     )),
+    # the same with SGD and momentum .9
+    _warmed(_LITE, "EfficientNet-Lite0, nine kinds of emoji", "image-classification", 60, 995, 9,
+            {3e-3: 1.546, 1e-2: 1.292, 3e-2: 1.401}, optimizer="sgd"),
+    _warmed(_THIN, "ResNet-50-thin, digits", "image-classification", 60, 500, 10,
+            {3e-3: 0.293, 1e-2: 0.150, 3e-2: 0.278}, optimizer="sgd"),
+    _small_net(24_393, {1e-2: 1.806, 3e-2: 1.678, 1e-1: 1.639, 3e-1: 1.703}, "digits-cnn"),
+    _small_net(94_857, {1e-2: 1.782, 3e-2: 1.654, 1e-1: 1.648, 3e-1: 1.730}),
+    _small_net(374_025, {1e-2: 1.782, 3e-2: 1.711, 1e-1: 1.731, 3e-1: 1.774}),
+    _warmed(_MINILM, "MiniLM, 640 editorial sentences, good or bad", "sentiment", 60, 640, 2,
+            {1e-2: 0.643, 3e-2: 0.425, 1e-1: 0.665}, optimizer="sgd"),
+    _warmed(_MINILM, "MiniLM, 800 names of emoji, nine kinds", "text-classification", 60, 800, 9,
+            {1e-2: 1.363, 3e-2: 0.781, 1e-1: 2.130}, optimizer="sgd"),
+    _warmed(_MINILM, "MiniLM, LoRA rank 8, 800 names of emoji, nine kinds", "text-classification",
+            60, 800, 9, {1e-1: 1.457, 3e-1: 0.863, 1.0: 2.160}, method="lora", optimizer="sgd"),
+    _warmed(_SMOL, "SmolLM2-135M, 96 blocks of editorials", "text-generation", 24, 96, None,
+            {3e-3: 4.174, 1e-2: 4.143, 3e-2: 6.544}, optimizer="sgd"),
+    _bytes(120, "full", {1e-2: 2.557, 3e-2: 2.511, 1e-1: 2.562, 3e-1: 2.965}, 0.1, 960, "sgd"),
+    _bytes(120, "lora", {3e-2: 2.700, 1e-1: 2.660, 3e-1: 3.237}, 0.1, 960, "sgd"),
 )  # fmt: skip
