@@ -90,6 +90,15 @@ def test_the_rank_moves_the_rate_as_a_power() -> None:
     assert high / low == pytest.approx(16**0.16, rel=0.08)  # two digits of each end are kept
 
 
+def test_where_no_recipe_of_sgd_is_near_those_of_sgd_elsewhere_are_asked() -> None:
+    facts = {"model": "bert-base-uncased", "task": "sentiment", "steps": 3000}
+    assert centre(optimizer="sgd", **facts) > 50 * centre(**facts)
+    found = recommend(RunFacts(optimizer="sgd", **facts))
+    assert found.sources
+    assert not any("adam" in (source.note or "") for source in found.sources)
+    assert found.low < 1e-2 < found.high  # what image models take with it
+
+
 def test_lora_preference_and_sgd_stand_where_the_evidence_puts_them() -> None:
     full = centre(model="llama-3.1-8b", task="chat")
     assert 5 < centre(model="llama-3.1-8b", task="chat", method="lora") / full < 60

@@ -33,10 +33,9 @@ Indices = NDArray[np.int64]
 # assumed: where the fit starts, and to where a weak prior draws it; a fact that tells much apart
 # (method, optimizer) at 3, one that tells little at 1
 START: dict[str, float] = {
-    "method": 3.0, "method_group": 3.0, "optimizer": 1.0, "optimizer_scale": 3.0, "domain": 3.0,
-    "architecture": 1.0, "pretraining": 1.0, "tuned": 1.0, "task": 1.0, "task_group": 1.0,
-    "family": 1.0, "model": 1.0, "layer_decay": 3.0, "size": 1.0, "batch": 1.0, "size_slope": -0.2,
-    "batch_slope": 0.1,
+    "method": 3.0, "method_group": 3.0, "optimizer": 1.0, "domain": 3.0, "architecture": 1.0,
+    "pretraining": 1.0, "tuned": 1.0, "task": 1.0, "task_group": 1.0, "family": 1.0, "model": 1.0,
+    "layer_decay": 3.0, "size": 1.0, "batch": 1.0, "size_slope": -0.2, "batch_slope": 0.1,
 }  # fmt: skip
 _PRIOR_SD = 1.0  # assumed: a factor e either way for a distance
 _PRIOR_STRENGTH = 1e-3  # assumed: a distance e times off is worth a thousandth of a power of ten

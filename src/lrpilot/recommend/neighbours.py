@@ -23,9 +23,13 @@ from lrpilot.recommend.cases import Case
 Matrix = NDArray[np.float64]
 
 KEYS = (
-    "method", "method_group", "optimizer", "optimizer_scale", "domain", "architecture",
-    "pretraining", "tuned", "task", "task_group", "family", "model",
+    "method", "method_group", "optimizer", "domain", "architecture", "pretraining", "tuned", "task",
+    "task_group", "family", "model",
 )  # fmt: skip
+_SCALE = "optimizer_scale"
+# assumed: rates on two scales (Adam's, SGD's) do not compare, however alike the rest; so recipes on
+# another are asked only where there is none on the case's own
+_SCALE_APART = 1e3
 DISTANCES = (*KEYS, "layer_decay", "size", "batch")  # fitted: apart by each, where unlike
 SLOPES = ("size_slope", "batch_slope")  # fitted: log10 LR for each power of ten
 PARAMETERS = (*DISTANCES, *SLOPES)
@@ -77,7 +81,7 @@ class Neighbours:
 
 class _Facts:
     def __init__(self, cases: Sequence[Case]) -> None:
-        self.columns = {key: [getattr(case, key) for case in cases] for key in KEYS}
+        self.columns = {key: [getattr(case, key) for case in cases] for key in (*KEYS, _SCALE)}
         self.layer_decay = np.array([case.layer_decay for case in cases])
         self.size = np.clip(_logs([case.params for case in cases]), *_SIZES)
         self.batch = _logs([case.batch_size for case in cases])
@@ -87,10 +91,11 @@ def unlikeness(left: Any, right: Any) -> dict[str, Matrix]:
     """How far apart two sets of cases are in each of DISTANCES, and by how much in size and batch.
 
     Returns:
-        One matrix (left, right) for each of DISTANCES, 0 for alike, and one for each of SLOPES.
+        One matrix (left, right) for each of DISTANCES and for the optimizer's scale, 0 for alike,
+        and one for each of SLOPES.
     """
     found: dict[str, Matrix] = {}
-    for key in KEYS:
+    for key in (*KEYS, _SCALE):
         codes = {value: i for i, value in enumerate(dict.fromkeys(right.columns[key]))}
         theirs = np.array([codes[value] for value in right.columns[key]])
         ours = np.array([codes.get(v, -1) if v is not None else -1 for v in left.columns[key]])
@@ -111,7 +116,7 @@ def facts_of(cases: Sequence[Case]) -> _Facts:
 
 def distance(unlike: Mapping[str, Matrix], weights: Mapping[str, float]) -> Matrix:
     """How far apart in all: the sum of what each fact sets apart."""
-    total: Matrix = np.zeros_like(unlike["size"])
+    total: Matrix = _SCALE_APART * unlike[_SCALE]
     for name in DISTANCES:
         if weights[name] > 0.0:
             total += weights[name] * unlike[name]

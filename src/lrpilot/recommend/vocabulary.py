@@ -43,9 +43,10 @@ _OPTIMIZER_NAMES = {
 }  # fmt: skip
 _SELF_TUNED = {"prodigy", "dadaptation", "dadaptadam", "dog", "ldog", "momo"}
 
-# Optimizers whose rates share a scale.
+# Optimizers whose rates share a scale; the others are on Adam's. Zeroth-order SGD is on its own:
+# MeZO takes 1e-7 to 1e-6 with all weights, where SGD takes 1e-2.
 OPTIMIZER_SCALES = {
-    "sgd": "sgd", "lars": "sgd", "zo-sgd": "sgd", "adafactor-relative": "adafactor-relative",
+    "sgd": "sgd", "lars": "sgd", "zo-sgd": "zo-sgd", "adafactor-relative": "adafactor-relative",
 }  # fmt: skip
 
 ARCHITECTURES = (
