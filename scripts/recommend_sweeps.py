@@ -227,6 +227,9 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "smollm-editorials": ("smollm", _editorial_tokens, (3e-5, 1e-4, 3e-4, 1e-3), 1),
     "bytes-editorials": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
     "bytes-editorials-30": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 2),
+    "bytes-editorials-480": ("bytes", _editorial_bytes, (3e-4, 1e-3, 3e-3, 1e-2), 1),
+    "effnet-emoji-240": ("effnet-digits", _effnet_emoji, (3e-4, 1e-3, 3e-3), 1),
+    "resnet-digits-240": ("resnet-emoji", _resnet_digits, (3e-4, 1e-3, 3e-3), 1),
     "bytes-lora-editorials": ("bytes-lora", _editorial_bytes, (1e-3, 3e-3, 1e-2, 3e-2), 2),
     "resnet-digits-sgd": ("resnet-emoji", _resnet_digits, _SGD, 2),
     "effnet-emoji-sgd": ("effnet-digits", _effnet_emoji, _SGD, 2),
@@ -301,7 +304,8 @@ STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60, "minilm-names-sgd": 60,
          "minilm-names": 60, "minilm-names-2": 60,
          "minilm-names-4": 60, "minilm-verses": 60, "minilm-verses-2": 60,
          "minilm-lora-editorials-100": 40, "minilm-lora-editorials-150": 150,
-         "bytes-editorials-30": 30}  # fmt: skip
+         "bytes-editorials-30": 30, "bytes-editorials-480": 480,
+         "effnet-emoji-240": 240, "resnet-digits-240": 240}  # fmt: skip
 
 
 def one(name: str, rate: float, seed: int, device: str) -> float:

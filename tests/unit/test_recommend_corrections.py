@@ -19,12 +19,13 @@ def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None
     assert corrections.shortness(Case(steps=20, params=2.5e7)) == pytest.approx((1.0, 1.0))
     assert corrections.shortness(Case(steps=100, params=2.5e6)) == pytest.approx((2.0**0.7, 1.0))
     half = math.log10(5) / 2  # of the way from 100 steps to 500, in powers of ten
-    assert corrections.shortness(Case(steps=100 * 10**half, params=2.5e6)) == pytest.approx(
-        (2.0**0.7 / 2, 0.5)
-    )
+    steps = 100 * 10**half
+    assert corrections.shortness(Case(steps=steps, params=2.5e7)) == pytest.approx((0.5, 0.5))
+    tenth = Case(steps=10 * steps, params=2e6)  # ten times smaller than those that fade so
+    assert corrections.shortness(tenth) == pytest.approx((math.log10(125) ** 0.7 / 2, 0.5))
     least = corrections.shortness(Case(steps=1, params=300))
     assert least == pytest.approx((math.log10(2.5e8 / 3e5) ** 0.7, 1.0))
-    nothing = [Case(steps=500, params=5e6), Case(steps=10, params=2.5e8), Case(steps=10)]
+    nothing = [Case(steps=500, params=2.5e7), Case(steps=10, params=2.5e8), Case(steps=10)]
     for case in (*nothing, Case(params=5e6)):
         assert corrections.shortness(case) == (0.0, 0.0)
 
@@ -51,7 +52,7 @@ def test_the_short_run_shift_grows_with_the_size_and_lora_adds_to_it(
     mild = corrections.short_run(Case(steps=100, params=2.5e8 / 10**0.125), FITTED)
     assert mild is not None
     assert mild.sd == pytest.approx(0.15)
-    assert corrections.short_run(Case(steps=5000, params=5e6), FITTED) is None
+    assert corrections.short_run(Case(steps=5000, params=2.5e7), FITTED) is None
     for more in ({"method_group": "prompt"}, {"optimizer": "lars"}, {"optimizer": "zo-sgd"}):
         assert corrections.short_run(Case(steps=50, params=5e6, **more), FITTED) is None
 
@@ -87,7 +88,7 @@ def test_large_models_want_less_the_more_often_examples_are_seen() -> None:
     assert above(large, 80.0) == above(large, 10.0)
     assert above(large, None) == above(large, 3.0)
     assert above(2e5, 10.0) == above(2e5, 1.0)
-    assert ADAM.above(Case(steps=600, params=large, epochs=10.0)) == 0.0
+    assert ADAM.above(Case(steps=3000, params=large, epochs=10.0)) == 0.0
     assert ADAM.above(Case(steps=100, params=2e8, epochs=10.0)) == 0.0  # and not below
 
 

@@ -225,7 +225,13 @@ SWEEPS: tuple[Sweep, ...] = (  # measured: one seed each unless the label says m
         (120, "lora", 960, {1e-3: 2.668, 3e-3: 2.633, 1e-2: 2.613, 3e-2: 2.645}),
         (120, "lora", 100, {1e-3: 2.672, 3e-3: 2.644, 1e-2: 2.629, 3e-2: 2.671}),
     )),
-    # the same with SGD and momentum .9
+    # longer runs: the same data, seen more often; one seed
+    _warmed(_LITE, "EfficientNet-Lite0, nine kinds of emoji, 240 steps", "image-classification",
+            240, 995, 9, {3e-4: 1.139, 1e-3: 0.949, 3e-3: 1.026}),
+    _warmed(_THIN, "ResNet-50-thin, digits, 240 steps", "image-classification", 240, 500, 10,
+            {3e-4: 0.081, 1e-3: 0.054, 3e-3: 0.079}),
+    _bytes(480, "full", {3e-4: 2.412, 1e-3: 2.328, 3e-3: 2.263, 1e-2: 2.316}, 0.1, 960),
+    # with SGD and momentum .9
     _warmed(_LITE, "EfficientNet-Lite0, nine kinds of emoji", "image-classification", 60, 995, 9,
             {3e-3: 1.546, 1e-2: 1.292, 3e-2: 1.401}, optimizer="sgd"),
     _warmed(_THIN, "ResNet-50-thin, digits", "image-classification", 60, 500, 10,
