@@ -220,17 +220,34 @@ class TrialController(TrialSettings):
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
-        if self._worse(state, seen, best):
-            return self._roll_back(state, "too-high", f"worse by {told}", figures)
         if seen.difference < 0.0:
             state, reason = self._mark(state, new), f"the best so far: {told}"
             return self._rest(state, "hold", "stable", reason, figures, keep=True)
-        reason = f"no better than step {state.best_step}: {told}"
-        if self._trusted(state):
+        worse = self._worse(state, seen, best)
+        reason = f"{'worse' if worse else 'no better'} than step {state.best_step}: {told}"
+        if not worse and self._trusted(state):
             reason = f"{reason}; the rate that it began with stays"
             return self._rest(state, "hold", "stale", reason, figures, keep=False)
+        if self._may_settle(state):
+            length = self._branch_steps(state.budget)
+            state = replace(state, phase="settle", begun=state.step, check=state.step + length)
+            reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
+            return self._say(state, "hold", "settle", reason, figures)
+        if worse:
+            return self._roll_back(state, "too-high", reason, figures)
         state = replace(state, level=state.level * self.cut_factor)
         return self._rest(state, "cut", "stale", f"{reason}; the rate is cut", figures, keep=False)
+
+    def _may_settle(self, state: TrialState) -> bool:
+        """Whether a doubt in the rest can be looked at without the noise of the rate."""
+        budget, length = state.budget, self._branch_steps(state.budget)
+        spare = budget.evaluations - state.validations
+        return (
+            state.phase == "rest"
+            and length >= self.least_steps
+            and state.step + length < budget.steps
+            and spare >= 2 + self.stretch_reserve
+        )
 
     def _rest(
         self,
@@ -367,7 +384,7 @@ class TrialController(TrialSettings):
         done, shape = state.step - state.begun, 1.0
         if state.phase == "warmup":
             shape = min(1.0, (done + 1) / self._warm_steps(state.budget))
-        elif state.phase in ("higher", "same"):
+        elif state.phase in ("higher", "same", "settle"):
             length = self._branch_steps(state.budget)
             shape = 1.0 - min(done, length - 0.5) / length  # never zero: a rate must be restored
             shape *= state.factor if state.phase == "higher" else 1.0

@@ -9,7 +9,7 @@ from lrpilot.control.types import Budget
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
-Phase = Literal["warmup", "hold", "higher", "same", "rest", "stretch"]
+Phase = Literal["warmup", "hold", "higher", "same", "rest", "settle", "stretch"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
