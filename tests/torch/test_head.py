@@ -17,6 +17,7 @@ from lrpilot.integrations._head import HeadSteps, head_ratio  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
 RATIO = 64 / math.sqrt(64 * 2)  # the median matrix has 64 x 64 entries, the head 64 x 2
+RATE = 1e-3
 
 
 def net() -> Any:
@@ -29,7 +30,7 @@ def net() -> Any:
 
 
 def ratio(model: Any, kind: Any = torch.optim.AdamW, **facts: Any) -> float | None:
-    return head_ratio(model, kind(model.parameters(), lr=1e-3), RunFacts(**facts))
+    return head_ratio(model, kind(model.parameters(), lr=1e-3), RunFacts(**facts), RATE)
 
 
 def test_a_new_head_moves_as_far_as_the_median_matrix() -> None:
@@ -82,7 +83,21 @@ def test_where_such_steps_were_not_measured_the_rate_is_common(
 def test_rates_of_the_users_own_stay() -> None:
     model = net()
     groups = [{"params": model[:-1].parameters()}, {"params": model[-1].parameters(), "lr": 1e-2}]
-    assert head_ratio(model, torch.optim.AdamW(groups, lr=1e-3), RunFacts()) is None
+    assert head_ratio(model, torch.optim.AdamW(groups, lr=1e-3), RunFacts(), RATE) is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(5e-3, RATIO), (1e-2, 3.125), (2e-2, 1.5625), (4e-2, None)],
+)
+def test_a_step_moves_the_outputs_of_a_head_by_one_at_most(
+    rate: float, expected: float | None
+) -> None:
+    """64 inputs of about a half each: at 1/32 a step of the rate alone does."""
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    found = head_ratio(model, optimizer, RunFacts(), rate)
+    assert found == (None if expected is None else pytest.approx(expected))
 
 
 def test_a_large_or_frozen_head_is_left() -> None:

@@ -338,10 +338,10 @@ def test_a_number_near_what_the_weights_suggest_is_the_users(lr: float) -> None:
 @pytest.mark.parametrize(
     ("start", "epoch", "extra", "cut"),
     [
-        (BAND, 1, 0.4, True),  # seen often, it may be learnt by heart
+        (BAND, 1, 0.54, True),  # seen often, it may be learnt by heart
         (BAND, 60, 0.4, False),
         (BAND, None, 0.4, False),
-        (given(1e-3), 60, 0.54, True),
+        (given(1e-3), 60, 0.62, True),
         (given(3e-5, reference_lr=1e-3), 60, 0.4, False),  # begins there, and that is trusted
     ],
 )
@@ -360,8 +360,33 @@ def test_a_validation_that_is_no_better_cuts_the_rate_but_a_recommendation_on_ne
 def test_one_that_is_clearly_worse_goes_back_as_well() -> None:
     world = World(limit=2e-3, extra=lambda step: 1.0 if 100 < step < 130 else 0.0)
     state = world.run()
-    assert world.steps("rollback", "too-high") == [106]
+    assert world.steps("rollback", "too-high") == [114]
     assert state.level == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("extra", [0.6, 1.0])
+def test_a_doubt_is_looked_at_again_without_the_noise_of_the_rate(extra: float) -> None:
+    world = World(limit=2e-3, extra=lambda step: extra if step == 106 else 0.0)
+    state = world.run()
+    assert world.steps("hold", "settle") == [106]
+    annealed, after = world.lrs[106:114], world.lrs[114]
+    assert annealed[0] == pytest.approx(1e-3 * shape(106))
+    assert annealed[-1] == pytest.approx(1e-3 * shape(113) / 8)
+    assert after == pytest.approx(1e-3 * shape(114))
+    assert (state.level, state.rollbacks) == (1.0, 0)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [Budget(steps=60, steps_per_epoch=1), Budget(steps=STEPS, steps_per_epoch=1, evaluations=8)],
+    ids=["short", "few validations"],
+)
+def test_where_that_cannot_be_afforded_the_doubt_decides(budget: Budget) -> None:
+    half = budget.steps // 3
+    world = World(limit=2e-3, budget=budget, extra=lambda step: 1.0 if step > half else 0.0)
+    world.run()
+    assert not world.steps("hold", "settle")
+    assert world.steps("rollback", "too-high")
 
 
 def test_a_trial_that_ends_worse_than_before_it_cuts_the_rate() -> None:

@@ -52,7 +52,8 @@ def starting_point(
         if start.basis == "prior" and suggested is not None:
             start = towards(start, suggested, weights_share(seen))
     own = getattr(policy, "own_head_rate", False)
-    ratio = head_ratio(model, optimizer, seen) if own else None
+    begins = start.reference_lr or start.peak_lr  # a number far from the first is left for it
+    ratio = head_ratio(model, optimizer, seen, begins) if own else None
     return seen, start if ratio is None else _with_head(start, ratio)
 
 
@@ -81,7 +82,7 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
 def _with_head(start: Recommendation, ratio: float) -> Recommendation:
     text = (
         f"the new head takes {ratio:.2g} times the rate: a step then moves it as far as the median"
-        " weight matrix"
+        " weight matrix, or its outputs by one"
     )
     reasons = (*start.reasons, Reason(rule="head", text=text))
     return replace(start, reasons=reasons, head_ratio=ratio)
