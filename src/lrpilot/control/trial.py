@@ -230,13 +230,9 @@ class TrialController(TrialSettings):
             return self._rest(state, "hold", "stale", reason, figures, keep=False)
         if self._may_settle(state):
             length = self._branch_steps(state.budget)
-            action: Action = "hold"
-            if worse:
-                action, reason = "cut", f"{reason}; the rate is cut"
-                state = replace(state, level=state.level * self.cut_factor)
-            reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
             state = replace(state, phase="settle", begun=state.step, check=state.step + length)
-            return self._say(state, action, "settle", reason, figures)
+            reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
+            return self._say(state, "hold", "settle", reason, figures)
         if worse:
             return self._roll_back(state, "too-high", reason, figures)
         state = replace(state, level=state.level * self.cut_factor)
