@@ -10,10 +10,11 @@ import torch
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._reference import median_reach, reach, sizes_speak
 
-_LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+_CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+_LAYERS = (torch.nn.Linear, *_CONVOLUTIONS)
 _FILLED = 0.85  # assumed: share of a uniform draw's spread; 60 numbers scatter by a twentieth
 _MOST = 1.0  # measured: docs/log.md, "A head of many inputs": .9 helps, 1.3 is alike, 1.6 harms
-_INPUT = 0.5  # measured: as above, their mean size; .2 to .5 of nets on images, .06 of MiniLM
+_INPUT = 0.5  # measured: as above, mean size of pooled features, .2 to .5; MiniLM's are .06
 
 
 def head_ratio(
@@ -23,8 +24,8 @@ def head_ratio(
 
     A head is far smaller than the body's matrices and, at one rate for all, moves far less
     (`reach`); if it also begins from random weights, a short run ends before it has caught up.
-    A head of many inputs is held back: a step of the rate moves each of its outputs by up to the
-    rate times the sum of their sizes, and that should be no more than one nat.
+    A convolutional net's head of many inputs is held back: a step of the rate moves each of its
+    outputs by up to the rate times the sum of their sizes, and that should be no more than one nat.
     Measured: docs/log.md, "A new head".
 
     Args:
@@ -49,8 +50,9 @@ def head_ratio(
     body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
     if body is None or not head.weight.requires_grad or not _new(model, head):
         return None
-    most = _MOST / (rate * _INPUT * head.weight[0].numel())
-    ratio = min(body / reach(head.weight, facts), most)
+    ratio = body / reach(head.weight, facts)
+    if _convolutional(model):
+        ratio = min(ratio, _MOST / (rate * _INPUT * head.weight[0].numel()))
     return ratio if ratio > 1.0 else None
 
 
@@ -58,6 +60,12 @@ def last_layer(model: torch.nn.Module) -> Any:
     """The last linear or convolutional layer; None without any."""
     layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
     return layers[-1] if layers else None
+
+
+def _convolutional(model: torch.nn.Module) -> bool:
+    """Whether most weights are convolutions': a transformer's patches are only its first layer."""
+    kernels = [m.weight.numel() for m in model.modules() if isinstance(m, _CONVOLUTIONS)]
+    return 2 * sum(kernels) > sum(p.numel() for p in model.parameters())
 
 
 def _new(model: torch.nn.Module, head: Any) -> bool:
