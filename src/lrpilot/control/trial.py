@@ -7,9 +7,9 @@
   leaves more noise in the weights and would look worse than it is. If the higher branch is better
   on most validation examples, the rate is raised and the next trial follows at once. Either way
   the training goes on from the end of the lower branch, whose steps are not lost.
-- *Rest*: the rate is annealed to zero. A validation that is no better cuts the rate; one that is
-  worse goes back to the best state, too. A recommendation that no trial raised is left for a sure
-  worsening alone while data are nearly new.
+- *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
+  annealed to zero; if it is worse still, the run goes back to the best state, at half the rate. A
+  recommendation that no trial raised is left for a sure worsening alone while data are nearly new.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began, further or
   back, as long as validation gains: a rate that was too low stopped short, one that was too high
@@ -223,20 +223,16 @@ class TrialController(TrialSettings):
         if seen.difference < 0.0:
             state, reason = self._mark(state, new), f"the best so far: {told}"
             return self._rest(state, "hold", "stable", reason, figures, keep=True)
-        worse = self._worse(state, seen, best)
-        reason = f"{'worse' if worse else 'no better'} than step {state.best_step}: {told}"
-        if not worse and self._trusted(state):
-            reason = f"{reason}; the rate that it began with stays"
+        reason = f"no better than step {state.best_step}: {told}"
+        if not self._worse(state, seen, best):
             return self._rest(state, "hold", "stale", reason, figures, keep=False)
-        if self._may_settle(state):
-            length = self._branch_steps(state.budget)
-            state = replace(state, phase="settle", begun=state.step, check=state.step + length)
-            reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
-            return self._say(state, "hold", "settle", reason, figures)
-        if worse:
+        reason = f"worse than step {state.best_step}: {told}"
+        if not self._may_settle(state):
             return self._roll_back(state, "too-high", reason, figures)
-        state = replace(state, level=state.level * self.cut_factor)
-        return self._rest(state, "cut", "stale", f"{reason}; the rate is cut", figures, keep=False)
+        length = self._branch_steps(state.budget)
+        reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
+        state = replace(state, phase="settle", begun=state.step, check=state.step + length)
+        return self._say(state, "hold", "settle", reason, figures)
 
     def _may_settle(self, state: TrialState) -> bool:
         """Whether a doubt in the rest can be looked at without the noise of the rate."""

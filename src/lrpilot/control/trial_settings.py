@@ -29,10 +29,11 @@ class TrialSettings:
             `factor`, or below it by more than `first_factor` in a short run, is left for that.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
-        cut_factor: Level after a validation that is no better, as a share of the one before.
+        cut_factor: Level after a roll-back in the rest, or a trial both of whose branches did harm,
+            as a share of the one before.
         keep_level: Level of the test by which an earlier state is kept at the end.
         trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
-            that no trial raised is not cut, and is left at `keep_level` instead of `late_harm`.
+            that no trial raised is left at `keep_level` instead of `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is multiplied or divided by this
             at a time.
