@@ -31,6 +31,7 @@ NAMES = ("digits", "digits-few", "digits-sgd", "digits-noisy")
 NEVER = 10**9
 
 _NO_CUT = TrialController(cut_factor=1.0, late_margin=1e9)
+_AT_ONCE = TrialController(second_look=False)
 VARIANTS = {
     "as it is": Pilot(),
     "without trials": Pilot(policy=TrialController(least_steps=NEVER)),
@@ -39,6 +40,7 @@ VARIANTS = {
     "a recommendation is always trusted": Pilot(policy=TrialController(trusted_epochs=NEVER)),
     "without warm-up": Pilot(policy=TrialController(warmup_frac=1e-9)),
     "no cut, no roll-back in the rest": Pilot(policy=_NO_CUT),
+    "back at once, without a second look": Pilot(policy=_AT_ONCE),
     "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
     "any sure gain of the stretch": Pilot(policy=TrialController(further_gain=0.0)),
     "one rate for head and body": Pilot(policy=TrialController(own_head_rate=False)),
@@ -53,6 +55,7 @@ VARIANTS = {
     "the same, no cut, no roll-back in the rest": Pilot(off_by=1 / 30, policy=_NO_CUT),
     "a start thirty times too high": Pilot(off_by=30.0),
     "the same too high, no cut, no roll-back in the rest": Pilot(off_by=30.0, policy=_NO_CUT),
+    "the same too high, back at once": Pilot(off_by=30.0, policy=_AT_ONCE),
 }
 
 

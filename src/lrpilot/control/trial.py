@@ -239,7 +239,8 @@ class TrialController(TrialSettings):
         budget, length = state.budget, self._branch_steps(state.budget)
         spare = budget.evaluations - state.validations
         return (
-            state.phase == "rest"
+            self.second_look
+            and state.phase == "rest"
             and length >= self.least_steps
             and state.step + length < budget.steps
             and spare >= 2 + self.stretch_reserve

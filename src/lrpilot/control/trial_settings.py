@@ -29,6 +29,8 @@ class TrialSettings:
             `factor`, or below it by more than `first_factor` in a short run, is left for that.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
+        second_look: One that is worse is asked again after as many steps as a branch has, annealed
+            to zero, where they and a validation can be had.
         cut_factor: Level after a roll-back in the rest, or a trial both of whose branches did harm,
             as a share of the one before.
         keep_level: Level of the test by which an earlier state is kept at the end.
@@ -68,6 +70,7 @@ class TrialSettings:
     rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
     late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
     late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
+    second_look: bool = True  # measured: docs/log.md, "Doubts in the rest"
     cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
     trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
