@@ -104,6 +104,15 @@ def test_a_step_moves_the_outputs_of_a_convolutional_nets_head_by_one_at_most(
     assert head_ratio(net(), optimizer, RunFacts(), rate) == pytest.approx(RATIO)
 
 
+def test_a_large_or_frozen_head_is_left() -> None:
+    model = net()
+    model[-1] = torch.nn.Linear(64, 100)
+    assert ratio(model) is None
+    model = net()
+    model[-1].weight.requires_grad_(False)
+    assert ratio(model) is None
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_steps_are_those_of_a_group_of_its_own(fused: bool) -> None:
     model = net()

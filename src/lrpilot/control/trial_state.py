@@ -21,7 +21,8 @@ class TrialState:
         founded: Whether it began at a rate that something vouches for, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
         phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
-            trial; "rest"; "stretch", after the last step.
+            trial; "rest"; "settle", annealed steps before a worse validation is believed;
+            "stretch", after the last step.
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
