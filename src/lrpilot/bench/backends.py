@@ -86,6 +86,7 @@ def _cluster() -> Any:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"no Ray cluster answers ({str(error).splitlines()[0]}): start one with"
-                " `ray start --head`, name one in RAY_ADDRESS, or take --backend local"
+                " `ray start --head`, name one in RAY_ADDRESS (with RAY_AUTH_MODE=token if it asks"
+                " for a token), or take --backend local"
             ) from None
     return ray
