@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch")
 
 from lrpilot.facts import RunFacts  # noqa: E402
 from lrpilot.integrations._head import HeadSteps, head_ratio  # noqa: E402
+from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
 RATIO = 64 / math.sqrt(64 * 2)  # the median matrix has 64 x 64 entries, the head 64 x 2
-RATE = 1e-3
 
 
 def net() -> Any:
@@ -25,12 +25,12 @@ def net() -> Any:
     torch.manual_seed(0)
     layers = [torch.nn.Linear(64, 64) for _ in range(3)]
     for layer in layers:
-        torch.nn.init.normal_(layer.weight, std=0.2)
+        torch.nn.init.normal_(layer.weight, std=0.1)
     return torch.nn.Sequential(*layers, torch.nn.Linear(64, 2))
 
 
 def ratio(model: Any, kind: Any = torch.optim.AdamW, **facts: Any) -> float | None:
-    return head_ratio(model, kind(model.parameters(), lr=1e-3), RunFacts(**facts), RATE)
+    return head_ratio(model, kind(model.parameters(), lr=1e-3), RunFacts(**facts))
 
 
 def test_a_new_head_moves_as_far_as_the_median_matrix() -> None:
@@ -70,7 +70,7 @@ def test_the_checkpoint_may_say_that_it_has_no_such_head() -> None:
     [
         (torch.optim.SGD, {}),
         (torch.optim.Adafactor, {"optimizer": "adafactor-relative"}),
-        (torch.optim.AdamW, {"method": "lora"}),
+        (torch.optim.AdamW, {"method": "soft-prompt"}),
         (torch.optim.AdamW, {"task": "dpo"}),
     ],
 )
@@ -83,25 +83,70 @@ def test_where_such_steps_were_not_measured_the_rate_is_common(
 def test_rates_of_the_users_own_stay() -> None:
     model = net()
     groups = [{"params": model[:-1].parameters()}, {"params": model[-1].parameters(), "lr": 1e-2}]
-    assert head_ratio(model, torch.optim.AdamW(groups, lr=1e-3), RunFacts(), RATE) is None
+    assert head_ratio(model, torch.optim.AdamW(groups, lr=1e-3), RunFacts()) is None
 
 
 @pytest.mark.parametrize(
     ("rate", "expected"),
-    [(5e-3, RATIO), (1e-2, 3.125), (2e-2, 1.5625), (4e-2, None)],
+    [(1e-3, RATIO), (5e-3, 3.125), (1e-2, 1.5625), (4e-2, 1.0)],
 )
-def test_a_step_moves_the_outputs_of_a_convolutional_nets_head_by_one_at_most(
-    rate: float, expected: float | None
-) -> None:
-    """64 inputs of about a half each: at 1/32 a step of the rate alone does."""
-    torch.manual_seed(0)
-    layers = [torch.nn.Conv2d(64, 64, 1) for _ in range(3)]
-    model = torch.nn.Sequential(*layers, torch.nn.Flatten(), torch.nn.Linear(64, 2))
+def test_a_step_moves_the_outputs_by_one_at_most(rate: float, expected: float) -> None:
+    """64 inputs of one each: at 1/64 a step of the rate alone does."""
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    told: list[tuple[float, float]] = []
+    steps = HeadSteps(optimizer, model, RATIO, rate=rate, on_inputs=lambda *seen: told.append(seen))
+    head = model[-1]
+    with torch.no_grad():
+        head(torch.ones(3, 64) * torch.tensor([1.0, -1.0]).repeat(32))
+        head(torch.ones(3, 64) * 100)  # only the first is looked at
+    assert told == [(pytest.approx(expected), pytest.approx(64.0))]
+    before = head.weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    moved = float((head.weight.detach() - before).abs().max())
+    assert moved == pytest.approx(rate * expected, rel=0.02)  # weight decay aside
+    steps.close()
+
+
+def test_before_anything_went_forward_the_rate_is_common() -> None:
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    HeadSteps(optimizer, model, RATIO, rate=1e-3)
+    before = model[-1].weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert float((model[-1].weight.detach() - before).abs().max()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_inputs_may_come_by_name_and_a_convolution_sees_its_whole_window() -> None:
+    told: list[tuple[float, float]] = []
+    model = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 2, 3))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    found = head_ratio(model, optimizer, RunFacts(), rate)
-    assert found == (None if expected is None else pytest.approx(expected))
-    optimizer = torch.optim.AdamW(net().parameters(), lr=1e-3)
-    assert head_ratio(net(), optimizer, RunFacts(), rate) == pytest.approx(RATIO)
+    HeadSteps(optimizer, model, 5.0, rate=1e-3, on_inputs=lambda *seen: told.append(seen))
+    model[-1](input=torch.full((1, 4, 5, 5), 0.5))
+    assert told == [(5.0, pytest.approx(0.5 * 4 * 9))]
+
+
+def test_beside_lora_the_inputs_alone_decide(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, target_modules=["0", "1"], modules_to_save=["3"])
+    model = peft.get_peft_model(net(), config)
+    pilot = run(tmp_path, model, record=tmp_path / "run.jsonl", start_lr=1e-2)
+    (told,) = [e for e in RunRecord.read(tmp_path).of("decision") if e["rule"] == "head"]
+    inputs = told["figures"]["inputs"]
+    assert 10 < inputs < 64
+    assert pilot.recommendation.head_ratio == pytest.approx(0.5 / (1e-2 * inputs))
+
+
+def test_an_adapters_own_matrices_are_no_head() -> None:
+    peft = pytest.importorskip("peft")
+    model = peft.get_peft_model(net(), peft.LoraConfig(r=2, target_modules=["0", "3"]))
+    assert ratio(model, method="lora") is None  # its B is zero, as a new layer might be
+    model.get_base_model().config = SimpleNamespace(architectures=["Sequential"])
+    assert ratio(model, method="lora") is None
 
 
 def test_a_large_or_frozen_head_is_left() -> None:
@@ -170,6 +215,8 @@ def run(
     stop: int | None = None,
     resume: bool = False,
     policy: str = "trial",
+    record: Path | None = None,
+    start_lr: float = 1e-3,
 ) -> Autopilot:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     y = torch.arange(16) % 2
@@ -179,8 +226,8 @@ def run(
         return torch.nn.functional.cross_entropy(model(x), y, reduction="none")
 
     pilot = Autopilot(
-        model, optimizer, total_steps=12, evaluate=losses, start_lr=1e-3, policy=policy,
-        resume_from=folder if resume else None,
+        model, optimizer, total_steps=12, evaluate=losses, start_lr=start_lr, policy=policy,
+        resume_from=folder if resume else None, record=record,
     )  # fmt: skip
     for step in range(pilot.steps, 12):
         loss = losses().mean() + 0.01 * step
@@ -192,6 +239,18 @@ def run(
             pilot.save(folder)
             break
     return pilot
+
+
+def test_what_the_inputs_showed_is_in_the_record(tmp_path: Path) -> None:
+    model = net()
+    with torch.no_grad():
+        model[2].bias.fill_(20.0)  # 64 inputs of about 20: a step of 1e-3 moves the outputs by 1.3
+    pilot = run(tmp_path, model, record=tmp_path / "run.jsonl")
+    assert pilot.recommendation.head_ratio == 1.0
+    told = [e for e in RunRecord.read(tmp_path / "run.jsonl").of("decision") if e["rule"] == "head"]
+    assert len(told) == 1
+    assert told[0]["figures"]["ratio"] == 1.0
+    assert told[0]["figures"]["inputs"] > 1e3
 
 
 def test_the_autopilot_says_so_and_other_policies_do_not_do_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,62 +11,53 @@ import torch
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._reference import median_reach, reach, sizes_speak
 
-_CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
-_LAYERS = (torch.nn.Linear, *_CONVOLUTIONS)
+_LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 _FILLED = 0.85  # assumed: share of a uniform draw's spread; 60 numbers scatter by a twentieth
+# nats that a step moves the outputs by, at most
 _MOST = 1.0  # measured: docs/log.md, "A head of many inputs": .9 helps, 1.3 is alike, 1.6 harms
-_INPUT = 0.5  # measured: as above, mean size of pooled features, .2 to .5; MiniLM's are .06
+_MOST_BESIDE_LORA = 0.5  # measured: docs/log.md, "A new head with LoRA": 1 spoils a warm-up
+_MOST_RATIO = 30.0  # assumed: beside LoRA, where the inputs alone decide; 7 was the most seen
 
 
-def head_ratio(
-    model: torch.nn.Module, optimizer: Any, facts: RunFacts, rate: float
-) -> float | None:
-    """The rate of a new head as a multiple of the body's, so that a step moves both as far.
+def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float | None:
+    """The rate of a new head as a multiple of the rest's, at most (`HeadSteps` may lower it).
 
     A head is far smaller than the body's matrices and, at one rate for all, moves far less
     (`reach`); if it also begins from random weights, a short run ends before it has caught up.
-    A convolutional net's head of many inputs is held back: a step of the rate moves each of its
-    outputs by up to the rate times the sum of their sizes, and that should be no more than one nat.
-    Measured: docs/log.md, "A new head".
+    Where all weights train its steps are to be as large as the body's; LoRA's matrices say nothing
+    of that, and its inputs alone decide.
+    Measured: docs/log.md, "A new head" and "A new head with LoRA".
 
     Args:
-        model: Its last layer is the head.
+        model: Its last layer, adapters' own aside, is the head.
         optimizer: Of several parameter groups all must have one rate; else the user has decided.
         facts: Method and task.
-        rate: The peak that the body starts with.
 
     Returns:
         The multiple, over 1; None: the head is not new, is to move no further than at one rate, or
-        nothing is known of such steps (`sizes_speak`); adapters and relative rates, with which it
-        gained nothing.
+        nothing is known of such steps (`sizes_speak`); relative rates, with which it gained
+        nothing.
     """
-    if facts.method != "full" or facts.optimizer == "adafactor-relative":
-        return None
-    if not sizes_speak(optimizer, facts):
+    if facts.optimizer == "adafactor-relative" or not sizes_speak(optimizer, facts):
         return None
     head = last_layer(model)
     rates = [group["lr"] for group in optimizer.param_groups]
     if head is None or None in rates or len(set(map(float, rates))) > 1:
         return None
-    body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
-    if body is None or not head.weight.requires_grad or not _new(model, head):
+    if not head.weight.requires_grad or not _new(model, head):
         return None
-    ratio = body / reach(head.weight, facts)
-    if _convolutional(model):
-        ratio = min(ratio, _MOST / (rate * _INPUT * head.weight[0].numel()))
+    if facts.method != "full":
+        return _MOST_RATIO
+    body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
+    ratio = 0.0 if body is None else body / reach(head.weight, facts)
     return ratio if ratio > 1.0 else None
 
 
 def last_layer(model: torch.nn.Module) -> Any:
-    """The last linear or convolutional layer; None without any."""
-    layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
+    """The last linear or convolutional layer, adapters' own aside; None without any."""
+    named = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, _LAYERS)]
+    layers = [layer for name, layer in named if "lora_" not in name]
     return layers[-1] if layers else None
-
-
-def _convolutional(model: torch.nn.Module) -> bool:
-    """Whether most weights are convolutions': a transformer's patches are only its first layer."""
-    kernels = [m.weight.numel() for m in model.modules() if isinstance(m, _CONVOLUTIONS)]
-    return 2 * sum(kernels) > sum(p.numel() for p in model.parameters())
 
 
 def _new(model: torch.nn.Module, head: Any) -> bool:
@@ -81,38 +73,81 @@ def _new(model: torch.nn.Module, head: Any) -> bool:
         inside = float(head.weight.abs().max()) <= bound * (1.0 + 1e-3)
         if inside and float(head.weight.float().std()) > _FILLED * bound / math.sqrt(3.0):
             return True
-    saved = getattr(getattr(model, "config", None), "architectures", None) or ()
-    return len(saved) > 0 and type(model).__name__ not in saved
+    unwrap: Any = getattr(model, "get_base_model", None)  # PEFT's
+    inner = model if unwrap is None else unwrap()
+    saved = getattr(getattr(inner, "config", None), "architectures", None) or ()
+    return len(saved) > 0 and type(inner).__name__ not in saved
 
 
 class HeadSteps:
     """Gives the head its own rate during each step of an optimizer, whose groups stay as they are.
 
     Groups of its own would change the optimizer's state and the user's schedule, which count them.
+    A step of the rate moves each output of the head by up to the rate times the sum of its inputs'
+    sizes, and that should be no more than `most`. So the first forward pass, a validation's or a
+    training batch's, shows the inputs; until then there is one rate for all.
 
     Args:
         optimizer: Any torch optimizer.
         model: The model whose head it is.
-        ratio: The head's rate as a multiple of its group's; None does nothing.
+        ratio: The head's rate as a multiple of its group's, at most; None does nothing.
+        rate: The peak that the body starts with; None: `ratio` is final, as in a resumed run.
+        most: How far a step at the peak may move the head's outputs, in nats.
+        on_inputs: Called once with the final ratio (1: the common rate) and the inputs' sum.
     """
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, model: torch.nn.Module, ratio: float | None
+        self,
+        optimizer: torch.optim.Optimizer,
+        model: torch.nn.Module,
+        ratio: float | None,
+        *,
+        rate: float | None = None,
+        most: float = _MOST,
+        on_inputs: Callable[[float, float], None] = lambda ratio, inputs: None,
     ) -> None:
         self._whole: list[list[Any]] = []
         self._handles: list[Any] = []
+        self._ratio, self._rate, self._most, self._on_inputs = ratio, rate, most, on_inputs
         if ratio is None:
             return
-        self._own = {id(p) for p in last_layer(model).parameters()}
-        self._ratio = ratio
+        head = last_layer(model)
+        self._own = {id(p) for p in head.parameters()}
+        if rate is not None:
+            self._handles.append(head.register_forward_pre_hook(self._look, with_kwargs=True))
         self._handles.append(optimizer.register_step_pre_hook(self._part))
         self._handles.append(optimizer.register_step_post_hook(self._join))
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer, model: torch.nn.Module, session: Any) -> Any:
+        """As a session's recommendation says, before it begins or after it was resumed."""
+        start = session.recommendation
+        # "trial" leaves a number far from what the weights say
+        peak = start.peak_lr * float(getattr(session.state, "start", 1.0))
+        return cls(
+            optimizer, model, start.head_ratio, rate=None if session.saw_model else peak,
+            most=_MOST if session.facts.method == "full" else _MOST_BESIDE_LORA,
+            on_inputs=session.head_seen,
+        )  # fmt: skip
+
+    def _look(self, head: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Bound the ratio by the first inputs."""
+        if self._rate is None or self._ratio is None:  # a compiled model may keep the hook
+            return
+        given = args[0] if args else next(iter(kwargs.values()))
+        inputs = float(given.detach().float().abs().mean()) * head.weight[0].numel()
+        self._ratio = max(1.0, min(self._ratio, self._most / max(self._rate * inputs, 1e-30)))
+        self._rate = None
+        self._handles.pop(0).remove()
+        self._on_inputs(self._ratio, inputs)
 
     def _part(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if self._whole:  # the last step raised
             self._join(optimizer)
         groups = optimizer.param_groups
         self._whole = [group["params"] for group in groups]
+        if self._ratio is None or self._rate is not None:  # nothing has gone forward yet
+            return
         for group in tuple(groups):
             mine = [p for p in group["params"] if id(p) in self._own]
             if mine:

@@ -10,7 +10,7 @@ import datetime
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import lrpilot
@@ -176,6 +176,31 @@ class Session:
         if doctor is not None:  # what was rolled back is settled, and no finding
             self._tell(doctor.look)
         self._show(None)
+
+    def head_seen(self, ratio: float, inputs: float) -> None:
+        """Remember how much larger a new head's steps are, now that its inputs were seen.
+
+        Args:
+            ratio: Its rate as a multiple of the rest's.
+            inputs: The sum of its inputs' sizes, of the mean example.
+        """
+        self.recommendation = replace(self.recommendation, head_ratio=ratio)
+        told = f"the new head takes {ratio:.2g} times the rate"
+        self.writer.write(
+            "decision",
+            step=self.step_count,
+            action="hold",
+            rule="head",
+            lr_scale=self.lr / self.recommendation.peak_lr,
+            lr=self.lr,
+            reason=f"{told}: its inputs add up to {inputs:.3g}",
+            figures={"ratio": ratio, "inputs": inputs},
+        )
+
+    @property
+    def saw_model(self) -> bool:
+        """Whether anything went forward through the model, in this run or before a resume."""
+        return self.step_count > 0 or self.spent.evaluations > 0
 
     def finish(self, status: str | None = None, cause: str = "") -> Outcome:
         """Close the story: the outcome is decided, written and returned.

@@ -52,9 +52,8 @@ def starting_point(
         if start.basis == "prior" and suggested is not None:
             start = towards(start, suggested, weights_share(seen))
     own = getattr(policy, "own_head_rate", False)
-    begins = start.reference_lr or start.peak_lr  # a number far from the first is left for it
-    ratio = head_ratio(model, optimizer, seen, begins) if own else None
-    return seen, start if ratio is None else _with_head(start, ratio)
+    ratio = head_ratio(model, optimizer, seen) if own else None
+    return seen, start if ratio is None else _with_head(start, ratio, seen.method)
 
 
 def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendation:
@@ -79,11 +78,13 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
     )
 
 
-def _with_head(start: Recommendation, ratio: float) -> Recommendation:
-    text = (
-        f"the new head takes {ratio:.2g} times the rate: a step then moves it as far as the median"
-        " weight matrix, or its outputs by one"
-    )
+def _with_head(start: Recommendation, ratio: float, method: str) -> Recommendation:
+    text = "the new head takes larger steps than the adapters: one moves its outputs by half"
+    if method == "full":
+        text = (
+            f"the new head takes up to {ratio:.2g} times the rate: a step then moves it as far as"
+            " the median weight matrix, and its outputs by one at most"
+        )
     reasons = (*start.reasons, Reason(rule="head", text=text))
     return replace(start, reasons=reasons, head_ratio=ratio)
 

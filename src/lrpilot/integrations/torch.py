@@ -124,11 +124,11 @@ class Autopilot:
             on_progress=on_progress,
             doctor=LiveDoctor.of(facts, recommendation, budget) if doctor else None,
         )
+        if resume_from is not None:
+            self._load(Path(resume_from))
+        self._head = HeadSteps.of(optimizer, model, self._session)
         if resume_from is None:
             self._session.begin()
-        else:
-            self._load(Path(resume_from))
-        self._head = HeadSteps(optimizer, model, self._session.recommendation.head_ratio)
 
     # -- what a loop calls ------------------------------------------------------------------
 

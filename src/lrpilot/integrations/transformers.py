@@ -145,12 +145,12 @@ class AutopilotCallback(TrainerCallback):
             on_progress=self._on_progress,
             doctor=LiveDoctor.of(facts, recommendation, budget) if self._doctor else None,
         )
+        if resumed is not None:
+            self._resume(resumed)
+        self._head = HeadSteps.of(optimizer, self._model, self._session)
         if resumed is None:
             self._session.begin()
             self._ask_for_evaluation(control)
-        else:
-            self._resume(resumed)
-        self._head = HeadSteps(optimizer, self._model, self._session.recommendation.head_ratio)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """After a resume between two passes the random states come before the next pass."""
