@@ -13,10 +13,8 @@ from lrpilot.integrations._reference import median_reach, reach, sizes_speak
 
 _LAYERS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 _FILLED = 0.85  # assumed: share of a uniform draw's spread; 60 numbers scatter by a twentieth
-# nats that a step moves the outputs by, at most
-_MOST = 1.0  # measured: docs/log.md, "A head of many inputs": .9 helps, 1.3 is alike, 1.6 harms
-_MOST_BESIDE_LORA = 0.5  # measured: docs/log.md, "A new head with LoRA": 1 spoils a warm-up
-_MOST_RATIO = 30.0  # assumed: beside LoRA, where the inputs alone decide; 7 was the most seen
+# measured: docs/log.md, "A head of many inputs": .9 helps, 1.3 is alike, 1.6 harms; nats
+_MOST = 1.0
 
 
 def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float | None:
@@ -24,8 +22,8 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
 
     A head is far smaller than the body's matrices and, at one rate for all, moves far less
     (`reach`); if it also begins from random weights, a short run ends before it has caught up.
-    Where all weights train its steps are to be as large as the body's; LoRA's matrices say nothing
-    of that, and its inputs alone decide.
+    Where all weights train its steps are to be as large as the body's. LoRA's matrices say nothing
+    of that; beside them two classes gain nothing, and many the more the more there are.
     Measured: docs/log.md, "A new head" and "A new head with LoRA".
 
     Args:
@@ -46,10 +44,11 @@ def head_ratio(model: torch.nn.Module, optimizer: Any, facts: RunFacts) -> float
         return None
     if not head.weight.requires_grad or not _new(model, head):
         return None
-    if facts.method != "full":
-        return _MOST_RATIO
-    body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
-    ratio = 0.0 if body is None else body / reach(head.weight, facts)
+    if facts.method == "full":
+        body = median_reach((p for group in optimizer.param_groups for p in group["params"]), facts)
+        ratio = 0.0 if body is None else body / reach(head.weight, facts)
+    else:
+        ratio = len(head.weight) - 1.0
     return ratio if ratio > 1.0 else None
 
 
@@ -84,7 +83,7 @@ class HeadSteps:
 
     Groups of its own would change the optimizer's state and the user's schedule, which count them.
     A step of the rate moves each output of the head by up to the rate times the sum of its inputs'
-    sizes, and that should be no more than `most`. So the first forward pass, a validation's or a
+    sizes, and that should be no more than one nat. So the first forward pass, a validation's or a
     training batch's, shows the inputs; until then there is one rate for all.
 
     Args:
@@ -92,7 +91,6 @@ class HeadSteps:
         model: The model whose head it is.
         ratio: The head's rate as a multiple of its group's, at most; None does nothing.
         rate: The peak that the body starts with; None: `ratio` is final, as in a resumed run.
-        most: How far a step at the peak may move the head's outputs, in nats.
         on_inputs: Called once with the final ratio (1: the common rate) and the inputs' sum.
     """
 
@@ -103,12 +101,11 @@ class HeadSteps:
         ratio: float | None,
         *,
         rate: float | None = None,
-        most: float = _MOST,
         on_inputs: Callable[[float, float], None] = lambda ratio, inputs: None,
     ) -> None:
         self._whole: list[list[Any]] = []
         self._handles: list[Any] = []
-        self._ratio, self._rate, self._most, self._on_inputs = ratio, rate, most, on_inputs
+        self._ratio, self._rate, self._on_inputs = ratio, rate, on_inputs
         if ratio is None:
             return
         head = last_layer(model)
@@ -124,11 +121,8 @@ class HeadSteps:
         start = session.recommendation
         # "trial" leaves a number far from what the weights say
         peak = start.peak_lr * float(getattr(session.state, "start", 1.0))
-        return cls(
-            optimizer, model, start.head_ratio, rate=None if session.saw_model else peak,
-            most=_MOST if session.facts.method == "full" else _MOST_BESIDE_LORA,
-            on_inputs=session.head_seen,
-        )  # fmt: skip
+        rate = None if session.saw_model else peak
+        return cls(optimizer, model, start.head_ratio, rate=rate, on_inputs=session.head_seen)
 
     def _look(self, head: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Bound the ratio by the first inputs."""
@@ -136,7 +130,7 @@ class HeadSteps:
             return
         given = args[0] if args else next(iter(kwargs.values()))
         inputs = float(given.detach().float().abs().mean()) * head.weight[0].numel()
-        self._ratio = max(1.0, min(self._ratio, self._most / max(self._rate * inputs, 1e-30)))
+        self._ratio = max(1.0, min(self._ratio, _MOST / max(self._rate * inputs, 1e-30)))
         self._rate = None
         self._handles.pop(0).remove()
         self._on_inputs(self._ratio, inputs)

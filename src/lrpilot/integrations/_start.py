@@ -79,12 +79,10 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
 
 
 def _with_head(start: Recommendation, ratio: float, method: str) -> Recommendation:
-    text = "the new head takes larger steps than the adapters: one moves its outputs by half"
+    why = "for its many classes"
     if method == "full":
-        text = (
-            f"the new head takes up to {ratio:.2g} times the rate: a step then moves it as far as"
-            " the median weight matrix, and its outputs by one at most"
-        )
+        why = "a step moves it as far as the median weight matrix, or its outputs by one"
+    text = f"the new head takes up to {ratio:.2g} times the rate, {why}"
     reasons = (*start.reasons, Reason(rule="head", text=text))
     return replace(start, reasons=reasons, head_ratio=ratio)
 
