@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from lrpilot.facts import RunFacts  # noqa: E402
 from lrpilot.integrations._torch_state import rng_state  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.testing.hosts import Bench, HostSuite  # noqa: E402
@@ -96,7 +97,7 @@ def test_one_argument_steers_and_records(tmp_path: Path) -> None:
     record = RunRecord.read(tmp_path)
     assert [e["step"] for e in record.of("step")] == list(range(1, 25))
     assert {e["n"] for e in record.of("evaluation")} == {32}
-    assert [e["rule"] for e in record.of("decision")][:2] == ["start", "warm"]
+    assert [e["rule"] for e in record.of("decision")][:3] == ["head", "start", "warm"]
     assert pilot.outcome is not None
     assert pilot.outcome.status == "finished"
     assert record.header["facts"]["model"] == "bert"
@@ -220,6 +221,20 @@ def test_trainers_own_checkpoints_resume_the_decisions(tmp_path: Path) -> None:
         assert stories[0] == stories[1]
     ratios = [p.session.recommendation.head_ratio for p in (whole, second)]
     assert ratios[0] == ratios[1] is not None  # by then the head was new no longer
+
+
+def test_a_head_alone_begins_by_its_inputs_under_trainers_schedule(tmp_path: Path) -> None:
+    model = bert()
+    model.bert.requires_grad_(False)
+    facts = RunFacts(model="a-model-of-our-own", method="linear-probe")
+    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", facts=facts)
+    trainer(tmp_path, [pilot], model=model).train()
+    record = RunRecord.read(tmp_path)
+    (told,) = [e for e in record.of("decision") if e["rule"] == "head"]
+    begun, moved = record.header["recommendation"]["peak_lr"], pilot.session.recommendation.peak_lr
+    assert moved > 3 * begun
+    assert told["figures"]["inputs"] > 1.0
+    assert max(e["lr"] for e in record.of("step")[2:]) == pytest.approx(moved, rel=0.2)
 
 
 def test_a_lora_snapshot_holds_the_adapters_only(tmp_path: Path) -> None:

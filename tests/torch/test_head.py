@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from lrpilot.facts import RunFacts  # noqa: E402
 from lrpilot.integrations._head import HeadSteps, head_ratio  # noqa: E402
+from lrpilot.recommend import recommend  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
@@ -246,7 +247,6 @@ def test_what_the_inputs_showed_is_in_the_record(tmp_path: Path) -> None:
     assert pilot.recommendation.head_ratio == 1.0
     told = [e for e in RunRecord.read(tmp_path / "run.jsonl").of("decision") if e["rule"] == "head"]
     assert len(told) == 1
-    assert told[0]["figures"]["ratio"] == 1.0
     assert told[0]["figures"]["inputs"] > 1e3
 
 
@@ -267,3 +267,65 @@ def test_a_resumed_run_knows_that_the_head_was_new(tmp_path: Path) -> None:
     run(tmp_path / "b", cut, resume=True)
     for a, b in zip(whole.parameters(), cut.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def lone(folder: Path, kind: Any = torch.optim.AdamW, **how: Any) -> tuple[Autopilot, Any]:
+    """A head alone on 64 inputs of about two each, for 12 steps or up to `stop`."""
+    stop, resume = how.pop("stop", None), how.pop("resume", False)
+    torch.manual_seed(0)
+    body, head = torch.nn.Linear(640, 64), torch.nn.Linear(64, 2)
+    torch.nn.init.constant_(body.bias, 2.0)
+    model = torch.nn.Sequential(body.requires_grad_(False), head)
+    optimizer = kind(head.parameters(), lr=1e-3)
+    x, y = torch.randn(16, 640, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 2
+
+    def losses() -> Any:
+        return torch.nn.functional.cross_entropy(model(x), y, reduction="none")
+
+    pilot = Autopilot(
+        model, optimizer, total_steps=12, evaluate=how.pop("evaluate", losses),
+        resume_from=folder if resume else None, **how,
+    )  # fmt: skip
+    for _ in range(pilot.steps, 12):
+        loss = losses().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        pilot.step(loss)
+        if pilot.steps == stop:
+            pilot.save(folder)
+            break
+    return pilot, head
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_head_alone_begins_where_a_step_moves_its_outputs_by_four(
+    validated: bool, tmp_path: Path
+) -> None:
+    pilot, _ = lone(
+        tmp_path, record=tmp_path / "run.jsonl", **({} if validated else {"evaluate": None})
+    )
+    (told,) = [e for e in RunRecord.read(tmp_path).of("decision") if e["rule"] == "head"]
+    inputs = told["figures"]["inputs"]
+    assert 64 * 1.8 < inputs < 64 * 2.2
+    published = recommend(pilot._session.facts).peak_lr
+    peak = published**0.2 * (4 / inputs) ** 0.8
+    assert pilot.recommendation.peak_lr == pytest.approx(peak, rel=0.05)
+    assert pilot.recommendation.reasons[-1].rule == "weights"
+    rates = [e["lr"] for e in RunRecord.read(tmp_path).of("step")]
+    assert max(rates) == pytest.approx(pilot.recommendation.peak_lr, rel=0.2)
+
+
+def test_a_number_of_the_users_own_and_sgd_stay(tmp_path: Path) -> None:
+    assert lone(tmp_path, start_lr=1e-3)[0].recommendation.peak_lr == 1e-3
+    pilot, _ = lone(tmp_path, torch.optim.SGD, facts=RunFacts(optimizer="sgd"))
+    assert pilot.recommendation.peak_lr == recommend(pilot._session.facts).peak_lr
+
+
+def test_a_head_alone_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+    whole = lone(tmp_path / "a")
+    lone(tmp_path / "b", stop=5)
+    cut = lone(tmp_path / "b", resume=True)
+    assert whole[0].recommendation.peak_lr == cut[0].recommendation.peak_lr
+    assert whole[0].lr == cut[0].lr
+    assert torch.equal(whole[1].weight, cut[1].weight)

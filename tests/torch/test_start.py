@@ -162,19 +162,3 @@ def test_a_large_share_goes_most_of_the_way_and_the_band_with_it() -> None:
     assert (up.peak_lr, up.low, up.high) == (0.01, 1e-5, 0.01)
     down = towards(start, 1e-9, 0.8)
     assert (down.peak_lr, down.low, down.high) == (1e-8, 1e-8, 1e-3)
-
-
-def test_a_head_alone_starts_by_its_own_steps() -> None:
-    body, head = torch.nn.Linear(64, 640), torch.nn.Linear(64, 4)
-    model = torch.nn.Sequential(body, torch.nn.Linear(640, 64), head).requires_grad_(False)
-    head.requires_grad_(True)
-    optimizer, budget = torch.optim.AdamW(head.parameters()), Budget(steps=1000)  # short or long
-    seen, start = starting_point(model, optimizer, facts=None, start_lr=None, budget=budget)
-    assert seen.method == "linear-probe"
-    alone = recommend(seen).peak_lr
-    assert start.peak_lr == pytest.approx(alone**0.2 * (1.3 / 16) ** 0.8, rel=0.05)
-    _, told = starting_point(model, optimizer, facts=None, start_lr=1e-6, budget=budget)
-    assert told.reference_lr is None  # too rough to doubt the user
-    sgd = torch.optim.SGD(head.parameters())
-    seen, start = starting_point(model, sgd, facts=None, start_lr=None, budget=budget)
-    assert start.peak_lr == recommend(seen).peak_lr

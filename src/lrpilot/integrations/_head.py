@@ -78,6 +78,26 @@ def _new(model: torch.nn.Module, head: Any) -> bool:
     return len(saved) > 0 and type(inner).__name__ not in saved
 
 
+def watch_inputs(layer: Any, tell: Callable[[float], None]) -> Any:
+    """At the next forward pass, tell the sum of a layer's inputs' sizes, of the mean example.
+
+    Returns:
+        A handle whose `remove` ends the watch; it ends by itself, too.
+    """
+    seen: list[float] = []  # a compiled model may keep the hook
+
+    def look(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if seen:
+            return
+        given = args[0] if args else next(iter(kwargs.values()))
+        seen.append(float(given.detach().float().abs().mean()) * layer.weight[0].numel())
+        handle.remove()
+        tell(seen[0])
+
+    handle = layer.register_forward_pre_hook(look, with_kwargs=True)
+    return handle
+
+
 class HeadSteps:
     """Gives the head its own rate during each step of an optimizer, whose groups stay as they are.
 
@@ -104,35 +124,23 @@ class HeadSteps:
         on_inputs: Callable[[float, float], None] = lambda ratio, inputs: None,
     ) -> None:
         self._whole: list[list[Any]] = []
-        self._handles: list[Any] = []
+        self.handles: list[Any] = []
         self._ratio, self._rate, self._on_inputs = ratio, rate, on_inputs
         if ratio is None:
             return
         head = last_layer(model)
         self._own = {id(p) for p in head.parameters()}
         if rate is not None:
-            self._handles.append(head.register_forward_pre_hook(self._look, with_kwargs=True))
-        self._handles.append(optimizer.register_step_pre_hook(self._part))
-        self._handles.append(optimizer.register_step_post_hook(self._join))
+            self.handles.append(watch_inputs(head, self._bound))
+        self.handles.append(optimizer.register_step_pre_hook(self._part))
+        self.handles.append(optimizer.register_step_post_hook(self._join))
 
-    @classmethod
-    def of(cls, optimizer: torch.optim.Optimizer, model: torch.nn.Module, session: Any) -> Any:
-        """As a session's recommendation says, before it begins or after it was resumed."""
-        start = session.recommendation
-        # "trial" leaves a number far from what the weights say
-        peak = start.peak_lr * float(getattr(session.state, "start", 1.0))
-        rate = None if session.saw_model else peak
-        return cls(optimizer, model, start.head_ratio, rate=rate, on_inputs=session.head_seen)
-
-    def _look(self, head: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _bound(self, inputs: float) -> None:
         """Bound the ratio by the first inputs."""
-        if self._rate is None or self._ratio is None:  # a compiled model may keep the hook
-            return
-        given = args[0] if args else next(iter(kwargs.values()))
-        inputs = float(given.detach().float().abs().mean()) * head.weight[0].numel()
+        assert self._ratio is not None
+        assert self._rate is not None
         self._ratio = max(1.0, min(self._ratio, _MOST / max(self._rate * inputs, 1e-30)))
         self._rate = None
-        self._handles.pop(0).remove()
         self._on_inputs(self._ratio, inputs)
 
     def _part(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
@@ -140,7 +148,7 @@ class HeadSteps:
             self._join(optimizer)
         groups = optimizer.param_groups
         self._whole = [group["params"] for group in groups]
-        if self._ratio is None or self._rate is not None:  # nothing has gone forward yet
+        if self._ratio in (None, 1.0) or self._rate is not None:  # or nothing went forward yet
             return
         for group in tuple(groups):
             mine = [p for p in group["params"] if id(p) in self._own]
@@ -156,5 +164,5 @@ class HeadSteps:
 
     def close(self) -> None:
         """Take the hooks off."""
-        for handle in self._handles:
+        for handle in self.handles:
             handle.remove()

@@ -75,6 +75,11 @@ class Rates:
             self.scale = scale
         return self.current
 
+    def move_peak(self, factor: float) -> float:
+        """Multiply the peak, whatever the scale; return the body's rate."""
+        self._multiply(factor)
+        return self.current
+
     def _multiply(self, factor: float) -> None:
         for group in self.optimizer.param_groups:
             for key in _GROUP_KEYS:

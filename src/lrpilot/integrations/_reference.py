@@ -14,7 +14,9 @@ from lrpilot.recommend.vocabulary import is_preference
 _STEP = 0.17  # measured: scripts/control_reference.py, eight models and methods, a factor of 2
 # measured: docs/log.md, "Lion and Adafactor": the steps of their best rates as a multiple of Adam's
 _OVER_ADAM = {"adamw": 1.0, "lion": 0.4, "adafactor": 1.0, "adafactor-relative": 1.1}
-_HEAD_STEP = 1.3  # measured: docs/log.md, "A head alone", four sweeps, a factor of 4
+# measured: docs/log.md, "A head alone": nats by which a step moves its outputs; 2 is too little, 8
+# spoils warm-ups
+_HEAD_MOVE = 4.0
 # measured: docs/log.md, as above: where no sweep stands behind the prior, it errs twice as far
 # as the weights do; elsewhere both err alike (scripts/control_reference.py)
 _SHARE, _LARGE_SHARE = 0.5, 0.8
@@ -37,23 +39,30 @@ def reference_rate(optimizer: Any, facts: RunFacts) -> float | None:
         The rate, or None: `sizes_speak` not (another optimizer, soft prompts, a new head alone,
         preferences), or no trainable matrix.
     """
-    return _rate(_STEP, optimizer, facts) if sizes_speak(optimizer, facts) else None
+    if not sizes_speak(optimizer, facts):
+        return None
+    reached = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
+    return None if reached is None else _STEP * _OVER_ADAM[facts.optimizer] / reached
 
 
-def head_rate(optimizer: Any, facts: RunFacts) -> float | None:
-    """The same for a head that trains alone, whose best steps are larger and scatter more.
+def head_rate(head: Any, inputs: float, facts: RunFacts) -> float:
+    """The rate of a head that trains alone, whose best steps move its outputs about as far.
 
     They do not fall with the length of the run (measured: 60 and 300 steps). Too rough to doubt a
-    number of the user's; None where anything else trains.
+    number of the user's.
+
+    Args:
+        head: Its weights.
+        inputs: The sum of its inputs' sizes, of the mean example.
+        facts: Optimizer.
     """
-    alone = facts.method == "linear-probe" and _known(optimizer, facts)
-    return _rate(_HEAD_STEP, optimizer, facts) if alone else None
+    entry = reach(head, facts) / math.sqrt(head.numel())  # what a rate of one moves an entry by
+    return _HEAD_MOVE * _OVER_ADAM[facts.optimizer] / (entry * inputs)
 
 
-def _rate(step: float, optimizer: Any, facts: RunFacts) -> float | None:
-    """The rate at which a step moves the median matrix as Adam's best step, so long, would."""
-    reached = median_reach(optimizer.param_groups[body_index(optimizer)]["params"], facts)
-    return None if reached is None else step * _OVER_ADAM[facts.optimizer] / reached
+def trains_alone(optimizer: Any, facts: RunFacts) -> bool:
+    """Whether a head trains alone, with an optimizer whose steps are known."""
+    return facts.method == "linear-probe" and _known(optimizer, facts)
 
 
 def weights_share(facts: RunFacts) -> float:

@@ -10,7 +10,7 @@ import datetime
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import lrpilot
@@ -177,24 +177,28 @@ class Session:
             self._tell(doctor.look)
         self._show(None)
 
-    def head_seen(self, ratio: float, inputs: float) -> None:
-        """Remember how much larger a new head's steps are, now that its inputs were seen.
+    def head_seen(
+        self, recommendation: Recommendation, inputs: float, reason: str, *, lr: float | None = None
+    ) -> None:
+        """Take over what the inputs of a new head, once seen, make of the recommendation.
 
         Args:
-            ratio: Its rate as a multiple of the rest's.
-            inputs: The sum of its inputs' sizes, of the mean example.
+            recommendation: The recommendation from here on.
+            inputs: The sum of their sizes, of the mean example.
+            reason: What follows, in words.
+            lr: The absolute rate now, if it changed.
         """
-        self.recommendation = replace(self.recommendation, head_ratio=ratio)
-        told = f"the new head takes {ratio:.2g} times the rate"
+        self.lr = self.lr if lr is None else lr
+        self.recommendation = recommendation
         self.writer.write(
             "decision",
             step=self.step_count,
             action="hold",
             rule="head",
-            lr_scale=self.lr / self.recommendation.peak_lr,
+            lr_scale=self.lr / recommendation.peak_lr,
             lr=self.lr,
-            reason=f"{told}: its inputs add up to {inputs:.3g}",
-            figures={"ratio": ratio, "inputs": inputs},
+            reason=f"{reason}: its inputs add up to {inputs:.3g}",
+            figures={"inputs": inputs},
         )
 
     @property

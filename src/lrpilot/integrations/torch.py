@@ -15,7 +15,7 @@ from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
-from lrpilot.integrations._head import HeadSteps
+from lrpilot.integrations._inputs import attend_head
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session, Spent
 from lrpilot.integrations._start import starting_point
@@ -126,7 +126,7 @@ class Autopilot:
         )
         if resume_from is not None:
             self._load(Path(resume_from))
-        self._head = HeadSteps.of(optimizer, model, self._session)
+        self._head = attend_head(optimizer, model, self._session, self._rates)
         if resume_from is None:
             self._session.begin()
 

@@ -20,7 +20,7 @@ from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
-from lrpilot.integrations._head import HeadSteps
+from lrpilot.integrations._inputs import attend_head
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
 from lrpilot.integrations._start import starting_point
@@ -147,7 +147,7 @@ class AutopilotCallback(TrainerCallback):
         )
         if resumed is not None:
             self._resume(resumed)
-        self._head = HeadSteps.of(optimizer, self._model, self._session)
+        self._head = attend_head(optimizer, self._model, self._session, self._rates)
         if resumed is None:
             self._session.begin()
             self._ask_for_evaluation(control)
