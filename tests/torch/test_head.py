@@ -207,26 +207,16 @@ def test_a_step_that_raises_leaves_nothing_behind() -> None:
     assert len(optimizer.param_groups[0]["params"]) == len(list(model.parameters()))
 
 
-def run(
-    folder: Path,
-    model: Any,
-    *,
-    stop: int | None = None,
-    resume: bool = False,
-    policy: str = "trial",
-    record: Path | None = None,
-) -> Autopilot:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+def steer(folder: Path, model: Any, optimizer: Any, x: Any, **how: Any) -> Autopilot:
+    """Twelve steps on 16 examples of two classes, or up to `stop`; `how` goes to the autopilot."""
+    stop, resume = how.pop("stop", None), how.pop("resume", False)
     y = torch.arange(16) % 2
-    x = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
 
     def losses() -> Any:
         return torch.nn.functional.cross_entropy(model(x), y, reduction="none")
 
-    pilot = Autopilot(
-        model, optimizer, total_steps=12, evaluate=losses, start_lr=1e-3, policy=policy,
-        resume_from=folder if resume else None, record=record,
-    )  # fmt: skip
+    how = {"evaluate": losses, "resume_from": folder if resume else None} | how
+    pilot = Autopilot(model, optimizer, total_steps=12, **how)
     for step in range(pilot.steps, 12):
         loss = losses().mean() + 0.01 * step
         loss.backward()
@@ -237,6 +227,13 @@ def run(
             pilot.save(folder)
             break
     return pilot
+
+
+def run(folder: Path, model: Any, **how: Any) -> Autopilot:
+    """A new head on a body."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    x = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
+    return steer(folder, model, optimizer, x, start_lr=1e-3, **how)
 
 
 def test_what_the_inputs_showed_is_in_the_record(tmp_path: Path) -> None:
@@ -270,32 +267,13 @@ def test_a_resumed_run_knows_that_the_head_was_new(tmp_path: Path) -> None:
 
 
 def lone(folder: Path, kind: Any = torch.optim.AdamW, **how: Any) -> tuple[Autopilot, Any]:
-    """A head alone on 64 inputs of about two each, for 12 steps or up to `stop`."""
-    stop, resume = how.pop("stop", None), how.pop("resume", False)
+    """A head alone on 64 inputs of about two each."""
     torch.manual_seed(0)
     body, head = torch.nn.Linear(640, 64), torch.nn.Linear(64, 2)
     torch.nn.init.constant_(body.bias, 2.0)
     model = torch.nn.Sequential(body.requires_grad_(False), head)
-    optimizer = kind(head.parameters(), lr=1e-3)
-    x, y = torch.randn(16, 640, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 2
-
-    def losses() -> Any:
-        return torch.nn.functional.cross_entropy(model(x), y, reduction="none")
-
-    pilot = Autopilot(
-        model, optimizer, total_steps=12, evaluate=how.pop("evaluate", losses),
-        resume_from=folder if resume else None, **how,
-    )  # fmt: skip
-    for _ in range(pilot.steps, 12):
-        loss = losses().mean()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        pilot.step(loss)
-        if pilot.steps == stop:
-            pilot.save(folder)
-            break
-    return pilot, head
+    x = torch.randn(16, 640, generator=torch.Generator().manual_seed(0))
+    return steer(folder, model, kind(head.parameters(), lr=1e-3), x, **how), head
 
 
 @pytest.mark.parametrize("validated", [True, False])

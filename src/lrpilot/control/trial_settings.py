@@ -46,8 +46,8 @@ class TrialSettings:
             surer of itself.
         most_stretches: Validations for that, at most.
         stretch_reserve: Validations that are left for that while a recommendation is trusted.
-        own_head_rate: A new head on a pretrained body takes steps as large as the body's matrices
-            (the host sees to it).
+        own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
+            its inputs allow (the host sees to it).
     """
 
     warmup_frac: float = 0.1  # assumed: the usual share

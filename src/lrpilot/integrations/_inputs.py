@@ -34,9 +34,11 @@ def attend_head(
 
     rate = None if session.saw_model else peak
     steps = HeadSteps(optimizer, model, start.head_ratio, rate=rate, on_inputs=bound)
-    head, facts = last_layer(model), session.facts
-    alone = trains_alone(optimizer, facts) and head is not None and head.weight.requires_grad
-    if rate is None or not alone or start.basis != "prior":
+    facts = session.facts
+    if rate is None or start.basis != "prior" or not trains_alone(optimizer, facts):
+        return steps
+    head = last_layer(model)
+    if head is None or not head.weight.requires_grad:  # something else trains
         return steps
 
     def begin(inputs: float) -> None:

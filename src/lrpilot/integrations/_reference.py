@@ -14,8 +14,8 @@ from lrpilot.recommend.vocabulary import is_preference
 _STEP = 0.17  # measured: scripts/control_reference.py, eight models and methods, a factor of 2
 # measured: docs/log.md, "Lion and Adafactor": the steps of their best rates as a multiple of Adam's
 _OVER_ADAM = {"adamw": 1.0, "lion": 0.4, "adafactor": 1.0, "adafactor-relative": 1.1}
-# measured: docs/log.md, "A head alone": nats by which a step moves its outputs; 2 is too little, 8
-# spoils warm-ups
+# measured: docs/log.md, "A head alone, by its inputs": nats by which a step moves its outputs; 2 is
+# too little, 8 spoils warm-ups
 _HEAD_MOVE = 4.0
 # measured: docs/log.md, as above: where no sweep stands behind the prior, it errs twice as far
 # as the weights do; elsewhere both err alike (scripts/control_reference.py)
