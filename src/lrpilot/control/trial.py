@@ -1,24 +1,27 @@
-"""Warm up to the recommendation, and leave it only where a paired trial says so.
+"""Warm up to the recommendation, and leave it only where validation says so.
 
 - *Warm-up*: the rate rises linearly to the recommended peak. If validation is then worse than
   before training, the start was too high: it begins anew, lower.
-- *Trial*: from one point the training goes on twice, over the same batches, for a few steps that
-  are annealed to zero: at a multiple of the rate, and at the rate. Annealed, because a higher rate
-  leaves more noise in the weights and would look worse than it is. If the higher branch is better
-  on most validation examples, the rate is raised and the next trial follows at once. Either way
-  the training goes on from the end of the lower branch, whose steps are not lost.
+- *Trial*, of a rate that nothing vouches for but the user: from one point the training goes on
+  twice, over the same batches, for a few steps that are annealed to zero: at a multiple of the
+  rate, and at the rate. Annealed, because a higher rate leaves more noise in the weights and would
+  look worse than it is. If the higher branch is better on enough validation examples, the rate is
+  raised and the next trial follows at once. Either way the training goes on from the end of the
+  lower branch, whose steps are not lost. A trial knows the right rate no better than a
+  recommendation does, so recommendations are not tried.
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate. A
-  recommendation that no trial raised is left for a sure worsening alone while data are nearly new.
+  recommendation is left for a sure worsening alone while data are nearly new. One that is not
+  surely better, while training learns its own examples by heart, is asked again, too; if it still
+  falls short of what training gained, the run goes on at a third of the rate.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began, further or
   back, as long as validation gains: a rate that was too low stopped short, one that was too high
   went too far.
 
-A published recommendation is given some time before its first trial; a number that only the user
-vouches for is not. Such a number is compared with what the sizes of the weights suggest. Far above
-that, or further below it in a run too short for trials to tell, training begins there instead; in
-the second case it goes back to the number if that does harm.
+A number that only the user vouches for is compared with what the sizes of the weights suggest. Far
+above that, or further below it in a run too short for trials to tell, training begins there
+instead, as from a recommendation; in the second case it goes back to the number if that does harm.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation, compare
 
+_FIRST = 3  # steps, assumed: whose mean training loss is compared with the first validation
+_ALIKE = 1.5  # assumed: times; further apart they are not the same loss
 _DIVERGED = Change(math.inf, math.nan)  # worse than anything, by nothing that could be tested
 
 
@@ -60,7 +65,7 @@ class TrialController(TrialSettings):
         return TrialState(
             budget=budget,
             founded=founded,
-            factor=self.factor if founded else self.first_factor,
+            factor=self.first_factor,
             start=start,
             level=start,
             check=self._warm_steps(budget),
@@ -79,10 +84,10 @@ class TrialController(TrialSettings):
         apart = max(1, self._warm_steps(state.budget) // self.most_losses)
         if loss is not None and state.phase == "warmup" and not state.step % apart:
             state = replace(state, losses=(*state.losses, loss))
+        if loss is not None:
+            state = self._learn(state, loss)
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
-        if state.phase == "hold" and state.step < state.budget.steps:
-            return self._fork(state, "hold", "", {}, keep=False)
         spare = state.budget.evaluations - state.validations
         if spare > (state.step < state.budget.steps):  # one is for the end
             return self._say(state, "hold", "planned-validation", evaluate=True)
@@ -139,16 +144,13 @@ class TrialController(TrialSettings):
             state = replace(state, ceiling=None)
         better = change(new, first).difference < 0.0
         state = self._mark(state, new) if better else state
-        wait = state.step
-        if state.founded:
-            wait = max(wait, round(self.wait_frac * state.budget.steps))
-        state = replace(state, phase="hold", begun=state.step, check=wait, losses=())
+        state = replace(state, losses=())
         reason = f"warmed up: {seen.sentence()}"
         if state.failed is not None:
             reason = f"{reason}, against {state.failed.mean:.4g} at a higher rate"
-        if wait == state.step:
-            return self._fork(state, "hold", reason, figures, keep=better)
-        return self._say(state, "hold", "warm", reason, figures, keep=better)
+        if state.founded:
+            return self._rest(state, "hold", "warm", reason, figures, keep=better)
+        return self._fork(state, "hold", reason, figures, keep=better)
 
     def _fork(
         self,
@@ -166,7 +168,7 @@ class TrialController(TrialSettings):
         paired = state.first is not None and state.first.n > 1
         if (
             not paired
-            or length < (self.least_steps if state.founded else self.first_least_steps)
+            or length < self.least_steps
             or end > self.until * budget.steps
             or state.validations + 2 + rest > budget.evaluations
             or (state.ceiling is not None and state.level * state.factor >= state.ceiling)
@@ -175,8 +177,7 @@ class TrialController(TrialSettings):
         state = replace(state, phase="higher", begun=state.step, check=state.step + length,
                         best_step=state.step)  # fmt: skip
         trial = f"a trial: {length} steps at {state.factor:g} times the rate, then at the rate"
-        reason = f"{reason}; {trial}" if reason else trial
-        return self._say(state, action, "trial", reason, figures, keep=True)
+        return self._say(state, action, "trial", f"{reason}; {trial}", figures, keep=True)
 
     def _go_back(self, state: TrialState, reason: str) -> tuple[Decision, TrialState]:
         """The higher branch is over, the other one begins."""
@@ -202,12 +203,9 @@ class TrialController(TrialSettings):
             state = replace(state, level=state.level * self.cut_factor)
             reason = f"worse than before the trial by {since.sentence()}; {told}; the rate is cut"
             return self._rest(state, "cut", "stale", reason, figures, keep=True)
-        least, doubt = self.agreement, self.doubt
-        if not state.founded:
-            least, doubt = self.first_agreement, self.first_doubt
         spread = seen.standard_error * math.sqrt(new.n)
-        clear = Change(-seen.difference, seen.standard_error).worse(doubt=doubt)
-        if clear and -seen.difference >= least * spread:
+        clear = Change(-seen.difference, seen.standard_error).worse(doubt=self.doubt)
+        if clear and -seen.difference >= self.agreement * spread:
             state = replace(state, level=state.level * state.factor)
             return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         if state.factor > self.factor:
@@ -220,19 +218,31 @@ class TrialController(TrialSettings):
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
-        if seen.difference < 0.0:
-            state, reason = self._mark(state, new), f"the best so far: {told}"
-            return self._rest(state, "hold", "stable", reason, figures, keep=True)
-        reason = f"no better than step {state.best_step}: {told}"
-        if not self._worse(state, seen, best):
-            return self._rest(state, "hold", "stale", reason, figures, keep=False)
-        reason = f"worse than step {state.best_step}: {told}"
-        if not self._may_settle(state):
+        worse = self._worse(state, seen, best)
+        by_heart = self._by_heart(state, new, seen)
+        if worse:
+            reason = f"worse than step {state.best_step}: {told}"
+        elif seen.difference < 0.0:
+            reason = f"the best so far: {told}"
+        else:
+            reason = f"no better than step {state.best_step}: {told}"
+        reason = f"{reason}; {by_heart}" if by_heart else reason
+        if (worse or by_heart) and self._may_settle(state):
+            length = self._branch_steps(state.budget)
+            reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
+            state = replace(state, phase="settle", begun=state.step, check=state.step + length)
+            return self._say(state, "hold", "settle", reason, figures)
+        if worse:
             return self._roll_back(state, "too-high", reason, figures)
-        length = self._branch_steps(state.budget)
-        reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
-        state = replace(state, phase="settle", begun=state.step, check=state.step + length)
-        return self._say(state, "hold", "settle", reason, figures)
+        action: Action = "hold"
+        rule, better = "stale", seen.difference < 0.0
+        if better:
+            rule, state = "stable", self._mark(state, new)
+        if by_heart and state.phase == "settle":
+            action, rule = "cut", "overfitting"
+            reason = f"{reason}; on at {self.heart_factor:.2g} of the rate"
+            state = replace(state, level=state.level * self.heart_factor)
+        return self._rest(state, action, rule, reason, figures, keep=better)
 
     def _may_settle(self, state: TrialState) -> bool:
         """Whether a doubt in the rest can be looked at without the noise of the rate."""
@@ -241,7 +251,7 @@ class TrialController(TrialSettings):
         return (
             self.second_look
             and state.phase == "rest"
-            and length >= self.least_steps
+            and length >= self.least_settle
             and state.step + length < budget.steps
             and spare >= 2 + self.stretch_reserve
         )
@@ -330,13 +340,36 @@ class TrialController(TrialSettings):
             told = f"{self.restart_factor:g} of the rate"
             if ceiling == state.start > 1.0:
                 told = "the number that was given"
-                state = replace(state, founded=False, factor=self.first_factor, level=1.0)
+                state = replace(state, founded=False, level=1.0)
             return self._say(state, "rollback", rule, f"{reason}, a new warm-up to {told}", figures)
         state = replace(state, level=state.level * self.cut_factor)
         reason = f"{reason}, on at {self.cut_factor:g} of the rate"
         return self._rest(state, "rollback", rule, reason, figures, keep=False)
 
     # -- small pieces -----------------------------------------------------------------------
+
+    def _learn(self, state: TrialState, loss: float) -> TrialState:
+        """Carry the mean training loss of about the last epoch, if it is what validation means."""
+        epoch, first = state.budget.steps_per_epoch, state.first
+        if epoch is None or first is None or not state.comparable:
+            return state
+        mean = loss if state.trained is None else state.trained
+        mean += max(1 / epoch, 1 / max(1, state.step)) * (loss - mean)
+        fair = state.step != _FIRST or 1 / _ALIKE < mean / max(first.mean, 1e-300) < _ALIKE
+        return replace(state, trained=mean, comparable=fair and first.mode == "min")
+
+    def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
+        """Where training learns its own examples, and others no more: that, in words."""
+        first, trained = state.first, state.trained
+        if first is None or trained is None or not state.comparable or self._new_data(state):
+            return ""
+        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
+        if sure and state.phase == "rest":  # annealed, it would be better for that alone
+            return ""
+        gained, learnt = first.mean - new.mean, first.mean - trained
+        if gained >= self.heart_held * learnt:
+            return ""
+        return f"since the start it gained {gained:.3g}, and the training examples {learnt:.3g}"
 
     def _relieved(self, state: TrialState, new: Evaluation, first: Evaluation) -> bool:
         """Whether the last restart, if any, spared much of the harm: then a lower rate may help."""
@@ -346,10 +379,13 @@ class TrialController(TrialSettings):
         return -change(new, failed).difference > self.relief * change(failed, first).difference
 
     def _trusted(self, state: TrialState) -> bool:
-        """Whether the rate is a recommendation's that no trial raised, on data still nearly new."""
+        """Whether the rate is a recommendation's, on data still nearly new."""
+        return state.founded and self._new_data(state)
+
+    def _new_data(self, state: TrialState) -> bool:
+        """Whether little can be learnt by heart yet."""
         epoch = state.budget.steps_per_epoch
-        new = epoch is None or state.step <= self.trusted_epochs * epoch
-        return state.founded and state.level <= state.start and new
+        return epoch is None or state.step <= self.trusted_epochs * epoch
 
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)

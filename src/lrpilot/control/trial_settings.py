@@ -16,26 +16,28 @@ class TrialSettings:
         most_losses: About so many training losses of the warm-up are kept for that, evenly spread.
         restart_factor: Level of a new warm-up, as a share of one that failed.
         relief: Share of the harm that a new warm-up has to spare; if not, it was not the rate's.
-        wait_frac: Share of the budget before the first trial, after a recommendation.
-        branch_frac, least_steps: Length of a branch as a share of the budget, and in steps; where
-            it would be shorter a recommendation is not tried.
+        branch_frac, least_steps: Length of a trial's branch as a share of the budget, and in steps;
+            where it would be shorter nothing is tried.
         until: No trial ends after this share of the budget.
-        factor: Rate of the higher branch, as a multiple.
+        first_factor, factor: Rate of the higher branch, as a multiple, until that is too much, and
+            from there. A number of the user's that is above what the sizes of the weights suggest
+            by more than `factor`, or below it by more than `first_factor` in a short run, is left
+            for that.
         agreement, doubt: The rate is raised if the mean difference of the branches over validation
             examples is so many standard deviations of that difference, at this p-value.
-        first_factor, first_least_steps, first_agreement, first_doubt: The same where there is no
-            recommendation to be left; that factor only until it is too much.
-            A number of the user's that is above what the sizes of the weights suggest by more than
-            `factor`, or below it by more than `first_factor` in a short run, is left for that.
         rest_frac: Share of the budget between validations in the rest.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
-        second_look: One that is worse is asked again after as many steps as a branch has, annealed
-            to zero, where they and a validation can be had.
+        second_look, least_settle: One that is worse is asked again after as many steps as a branch
+            has, annealed to zero, where there are so many at least, and a validation can be had.
         cut_factor: Level after a roll-back in the rest, or a trial both of whose branches did harm,
             as a share of the one before.
         keep_level: Level of the test by which an earlier state is kept at the end.
+        heart_held, heart_factor: Where validation gained less than this share of what training did
+            since the start, and is not better than before at `late_harm`, training learns its
+            examples by heart, and the level is multiplied by this; not in the first
+            `trusted_epochs`, nor without a second look.
         trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
-            that no trial raised is left at `keep_level` instead of `late_harm`.
+            is left at `keep_level` instead of `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is multiplied or divided by this
             at a time.
@@ -56,22 +58,21 @@ class TrialSettings:
     margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
     restart_factor: float = 1 / 8  # assumed: a band's half-width
     relief: float = 0.5  # assumed: an eighth of the rate does much less harm than half
-    wait_frac: float = 0.2  # measured: docs/log.md, MiniLM is misjudged before
     branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
-    least_steps: int = 3  # measured: docs/log.md, two cost more than they tell
+    least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
     until: float = 0.6  # assumed: what is left has to be worth a raise
-    factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
     first_factor: float = 10.0  # assumed: a power of ten, until that is too much
-    agreement: float = 0.6  # measured: docs/log.md; about three examples in four
-    first_least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
-    first_agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
-    doubt: float = 1e-3  # assumed: for few examples
-    first_doubt: float = 0.01  # assumed: there is nothing to be left
+    factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
+    agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
+    doubt: float = 0.01  # assumed: there is nothing to be left
     rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
     late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
     late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
     second_look: bool = True  # measured: docs/log.md, "Doubts in the rest"
+    least_settle: int = 3  # assumed: two steps are no anneal
     cut_factor: float = 0.5  # measured: docs/log.md, a third is no better
+    heart_held: float = 0.85  # measured: docs/log.md, "Learning by heart"
+    heart_factor: float = 1 / 3  # measured: docs/log.md, better than half
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
     trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed

@@ -9,7 +9,7 @@ from lrpilot.control.types import Budget
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
-Phase = Literal["warmup", "hold", "higher", "same", "rest", "settle", "stretch"]
+Phase = Literal["warmup", "higher", "same", "rest", "settle", "stretch"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -20,9 +20,8 @@ class TrialState:
         budget: What the run may spend.
         founded: Whether it began at a rate that something vouches for, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
-        phase: "warmup"; "hold", until the next trial; "higher" and "same", the branches of a
-            trial; "rest"; "settle", annealed steps before a worse validation is believed;
-            "stretch", after the last step.
+        phase: "warmup"; "higher" and "same", the branches of a trial; "rest"; "settle", annealed
+            steps before a worse validation is believed; "stretch", after the last step.
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
@@ -36,6 +35,8 @@ class TrialState:
         higher: The validation that ended the higher branch; None if it diverged.
         failed: The validation after the last warm-up that failed.
         losses: Training losses of the warm-up.
+        trained: Mean training loss of about the last epoch.
+        comparable: Whether validation seems to be the same loss as training's.
         rollbacks: Roll-backs so far, without those that belong to a trial.
         stretch: The change of the kept weights since the start, as a multiple of what training
             left.
@@ -60,6 +61,8 @@ class TrialState:
     higher: Evaluation | None = None
     failed: Evaluation | None = None
     losses: tuple[float, ...] = ()
+    trained: float | None = None
+    comparable: bool = True
     rollbacks: int = 0
     stretch: float = 1.0
     tried: float = 1.0
