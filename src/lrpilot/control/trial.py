@@ -266,9 +266,11 @@ class TrialController(TrialSettings):
         *,
         keep: bool,
     ) -> tuple[Decision, TrialState]:
-        """Anneal until the next validation."""
-        gap = max(1, round(self.rest_frac * state.budget.steps))
-        check = state.step + gap
+        """Anneal until the next validation; the first comes early where data are seen again."""
+        check = state.step + max(1, round(self.rest_frac * state.budget.steps))
+        early = state.step + max(1, round(self.look_frac * state.budget.steps))
+        if state.phase == "warmup" and not self._new(state.budget, early):
+            check = early
         kept = self.stretch_reserve if self._trusted(state) else 0
         if state.budget.evaluations - state.validations < 2 + kept:
             check = state.budget.steps
@@ -361,7 +363,9 @@ class TrialController(TrialSettings):
     def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
         """Where training learns its own examples, and others no more: that, in words."""
         first, trained = state.first, state.trained
-        if first is None or trained is None or not state.comparable or self._new_data(state):
+        if first is None or trained is None or not state.comparable:
+            return ""
+        if self._new(state.budget, state.step):
             return ""
         sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
         if sure and state.phase == "rest":  # annealed, it would be better for that alone
@@ -380,12 +384,12 @@ class TrialController(TrialSettings):
 
     def _trusted(self, state: TrialState) -> bool:
         """Whether the rate is a recommendation's, on data still nearly new."""
-        return state.founded and self._new_data(state)
+        return state.founded and self._new(state.budget, state.step)
 
-    def _new_data(self, state: TrialState) -> bool:
-        """Whether little can be learnt by heart yet."""
-        epoch = state.budget.steps_per_epoch
-        return epoch is None or state.step <= self.trusted_epochs * epoch
+    def _new(self, budget: Budget, step: int) -> bool:
+        """Whether little can be learnt by heart up to a step."""
+        epoch = budget.steps_per_epoch
+        return epoch is None or step <= self.trusted_epochs * epoch
 
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)

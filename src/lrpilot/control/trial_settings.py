@@ -26,6 +26,8 @@ class TrialSettings:
         agreement, doubt: The rate is raised if the mean difference of the branches over validation
             examples is so many standard deviations of that difference, at this p-value.
         rest_frac: Share of the budget between validations in the rest.
+        look_frac: The same from the warm-up to the first, where examples may be learnt by heart
+            until then: what a roll-back returns to should be early.
         late_harm, late_margin: The same as `harm` and `margin`, in the rest.
         second_look, least_settle: One that is worse is asked again after as many steps as a branch
             has, annealed to zero, where there are so many at least, and a validation can be had.
@@ -65,6 +67,7 @@ class TrialSettings:
     factor: float = 3.0  # measured: docs/log.md, 4 is a bit worse
     agreement: float = 0.4  # measured: docs/log.md, two classes rarely gain alike
     doubt: float = 0.01  # assumed: there is nothing to be left
+    look_frac: float = 0.1  # measured: docs/log.md, "Learning by heart"
     rest_frac: float = 0.25  # measured: docs/log.md, more often costs what it gains
     late_harm: float = 0.1  # measured: docs/log.md, without roll-backs noisy labels lose
     late_margin: float = 0.01  # measured: docs/log.md, .02 loses with noisy labels
