@@ -30,28 +30,25 @@ BEGIN, END = "<!-- parts: begin -->\n", "<!-- parts: end -->"
 NAMES = ("digits", "digits-few", "digits-sgd", "digits-noisy")
 NEVER = 10**9
 
-_NO_CUT = TrialController(cut_factor=1.0, late_margin=1e9)
+_NO_CUT = TrialController(cut_factor=1.0, late_margin=1e9, heart_factor=1.0)
 _AT_ONCE = TrialController(second_look=False)
 VARIANTS = {
     "as it is": Pilot(),
-    "without trials": Pilot(policy=TrialController(least_steps=NEVER)),
-    "trials of two steps, too": Pilot(policy=TrialController(least_steps=2)),
+    "the same rate as a number of one's own": Pilot(off_by=1.0 + 1e-9),
     "a recommendation is never trusted": Pilot(policy=TrialController(trusted_epochs=0.0)),
     "a recommendation is always trusted": Pilot(policy=TrialController(trusted_epochs=NEVER)),
     "without warm-up": Pilot(policy=TrialController(warmup_frac=1e-9)),
     "no cut, no roll-back in the rest": Pilot(policy=_NO_CUT),
+    "learning by heart is not cut": Pilot(policy=TrialController(heart_factor=1.0)),
+    "no early look where data are seen again": Pilot(policy=TrialController(look_frac=0.25)),
     "back at once, without a second look": Pilot(policy=_AT_ONCE),
+    "second looks half as long": Pilot(policy=TrialController(branch_frac=0.02)),
+    "second looks twice as long": Pilot(policy=TrialController(branch_frac=0.08)),
     "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
     "any sure gain of the stretch": Pilot(policy=TrialController(further_gain=0.0)),
     "one rate for head and body": Pilot(policy=TrialController(own_head_rate=False)),
-    "a raise on a better mean": Pilot(policy=TrialController(agreement=0.0, doubt=0.5)),
-    "the first trial after the warm-up": Pilot(policy=TrialController(wait_frac=0.1)),
-    "the first trial after 30% of the run": Pilot(policy=TrialController(wait_frac=0.3)),
-    "branches half as long": Pilot(policy=TrialController(branch_frac=0.02)),
-    "branches twice as long": Pilot(policy=TrialController(branch_frac=0.08)),
-    "a factor of 2": Pilot(policy=TrialController(factor=2.0)),
-    "a factor of 10": Pilot(policy=TrialController(factor=10.0)),
     "a start thirty times too low": Pilot(off_by=1 / 30),
+    "the same, without trials": Pilot(off_by=1 / 30, policy=TrialController(least_steps=NEVER)),
     "the same, no cut, no roll-back in the rest": Pilot(off_by=1 / 30, policy=_NO_CUT),
     "a start thirty times too high": Pilot(off_by=30.0),
     "the same too high, no cut, no roll-back in the rest": Pilot(off_by=30.0, policy=_NO_CUT),

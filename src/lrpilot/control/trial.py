@@ -22,6 +22,7 @@
 A number that only the user vouches for is compared with what the sizes of the weights suggest. Far
 above that, or further below it in a run too short for trials to tell, training begins there
 instead, as from a recommendation; in the second case it goes back to the number if that does harm.
+Near it, in such a short run, the number is as good as a recommendation, and is not tried.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class TrialController(TrialSettings):
             low = budget.short and times > self.first_factor
             if low or times < 1 / self.factor:
                 founded, start = True, times
+            elif budget.short and times <= self.factor:
+                founded = True
         return TrialState(
             budget=budget,
             founded=founded,

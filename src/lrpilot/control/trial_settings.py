@@ -22,7 +22,7 @@ class TrialSettings:
         first_factor, factor: Rate of the higher branch, as a multiple, until that is too much, and
             from there. A number of the user's that is above what the sizes of the weights suggest
             by more than `factor`, or below it by more than `first_factor` in a short run, is left
-            for that.
+            for that; within `factor` of it, in a short run, it is not tried.
         agreement, doubt: The rate is raised if the mean difference of the branches over validation
             examples is so many standard deviations of that difference, at this p-value.
         rest_frac: Share of the budget between validations in the rest.
