@@ -76,10 +76,11 @@ class TrialController(TrialSettings):
 
     def update(self, state: TrialState, observation: Observation) -> tuple[Decision, TrialState]:
         """Decide on a training step or on a validation."""
-        state = replace(state, step=observation.step)
+        loss = observation.train_loss
+        learnt = self._learnt(state, observation.step, loss)
+        state = replace(state, step=observation.step, **learnt)  # once: it is made at every step
         if observation.validation is not None:
             return self._on_validation(state, observation.validation)
-        loss = observation.train_loss
         if loss is not None and not math.isfinite(loss):
             if state.phase == "higher":
                 return self._go_back(replace(state, higher=None), "the training loss is not finite")
@@ -87,8 +88,6 @@ class TrialController(TrialSettings):
         apart = max(1, self._warm_steps(state.budget) // self.most_losses)
         if loss is not None and state.phase == "warmup" and not state.step % apart:
             state = replace(state, losses=(*state.losses, loss))
-        if loss is not None:
-            state = self._learn(state, loss)
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
         spare = state.budget.evaluations - state.validations
@@ -353,15 +352,18 @@ class TrialController(TrialSettings):
 
     # -- small pieces -----------------------------------------------------------------------
 
-    def _learn(self, state: TrialState, loss: float) -> TrialState:
-        """Carry the mean training loss of about the last epoch, if it is what validation means."""
+    def _learnt(self, state: TrialState, step: int, loss: float | None) -> dict[str, Any]:
+        """What changes: the mean training loss of about the last epoch, while it compares."""
         epoch, first = state.budget.steps_per_epoch, state.first
-        if epoch is None or first is None or not state.comparable:
-            return state
+        if epoch is None or first is None or loss is None or not math.isfinite(loss):
+            return {}
+        if not state.comparable or first.mode != "min":
+            return {}
         mean = loss if state.trained is None else state.trained
-        mean += max(1 / epoch, 1 / max(1, state.step)) * (loss - mean)
-        fair = state.step != _FIRST or 1 / _ALIKE < mean / max(first.mean, 1e-300) < _ALIKE
-        return replace(state, trained=mean, comparable=fair and first.mode == "min")
+        mean += max(1 / epoch, 1 / max(1, step)) * (loss - mean)
+        if step == _FIRST and not 1 / _ALIKE < mean / max(first.mean, 1e-300) < _ALIKE:
+            return {"comparable": False}
+        return {"trained": mean}
 
     def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
         """Where training learns its own examples, and others no more: that, in words."""
