@@ -85,6 +85,22 @@ def change(
     return Change(pooled, float(precisions.sum() ** -0.5), int(a.size))
 
 
+def relieved(
+    new: Evaluation, failed: Evaluation | None, first: Evaluation, *, share: float
+) -> bool:
+    """Whether a new warm-up spared more than a share of the harm: then a lower rate may help.
+
+    Args:
+        new: The validation after it.
+        failed: The one after the warm-up before; None: there was none, so nothing speaks against.
+        first: The one before training.
+        share: Of the harm.
+    """
+    if failed is None or not failed.finite or not new.finite:
+        return True
+    return -change(new, failed).difference > share * change(failed, first).difference
+
+
 def figures_of(new: Evaluation, best: Evaluation, seen: Change | Comparison) -> dict[str, float]:
     """What a decision records of a validation: its value, the best one's, and how they differ."""
     return {

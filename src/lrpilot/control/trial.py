@@ -7,8 +7,7 @@
   rate, and at the rate. Annealed, because a higher rate leaves more noise in the weights and would
   look worse than it is. If the higher branch is better on enough validation examples, the rate is
   raised and the next trial follows at once. Either way the training goes on from the end of the
-  lower branch, whose steps are not lost. A trial knows the right rate no better than a
-  recommendation does, so recommendations are not tried.
+  lower branch, whose steps are not lost. A recommendation knows as much, and is not tried.
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate. A
   recommendation is left for a sure worsening alone while data are nearly new. One that is not
@@ -19,10 +18,9 @@
   back, as long as validation gains: a rate that was too low stopped short, one that was too high
   went too far.
 
-A number that only the user vouches for is compared with what the sizes of the weights suggest. Far
-above that, or further below it in a run too short for trials to tell, training begins there
-instead, as from a recommendation; in the second case it goes back to the number if that does harm.
-Near it, in such a short run, the number is as good as a recommendation, and is not tried.
+A user's number is compared with what the sizes of the weights suggest. Far above that, or further
+below it in a short run, training begins there instead, as from a recommendation; if a start above
+the number does harm, the number is next. Near it, in a short run, it is not tried either.
 """
 
 from __future__ import annotations
@@ -31,15 +29,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lrpilot.control.evidence import Change, change, figures_of
+from lrpilot.control.evidence import Change, change, figures_of, relieved
+from lrpilot.control.learning import learning, shortfall
 from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
 from lrpilot.control.types import Action, Budget, Decision, Observation, say
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation, compare
 
-_FIRST = 3  # steps, assumed: whose mean training loss is compared with the first validation
-_ALIKE = 1.5  # assumed: times; further apart they are not the same loss
 _DIVERGED = Change(math.inf, math.nan)  # worse than anything, by nothing that could be tested
 
 
@@ -71,13 +68,13 @@ class TrialController(TrialSettings):
             factor=self.first_factor,
             start=start,
             level=start,
-            check=self._warm_steps(budget),
+            check=self.warm_steps(budget),
         )
 
     def update(self, state: TrialState, observation: Observation) -> tuple[Decision, TrialState]:
         """Decide on a training step or on a validation."""
         loss = observation.train_loss
-        learnt = self._learnt(state, observation.step, loss)
+        learnt = learning(state, observation.step, loss)
         state = replace(state, step=observation.step, **learnt)  # once: it is made at every step
         if observation.validation is not None:
             return self._on_validation(state, observation.validation)
@@ -85,7 +82,7 @@ class TrialController(TrialSettings):
             if state.phase == "higher":
                 return self._go_back(replace(state, higher=None), "the training loss is not finite")
             return self._roll_back(state, "divergence", "the training loss is not finite", {})
-        apart = max(1, self._warm_steps(state.budget) // self.most_losses)
+        apart = max(1, self.warm_steps(state.budget) // self.most_losses)
         if loss is not None and state.phase == "warmup" and not state.step % apart:
             state = replace(state, losses=(*state.losses, loss))
         if not state.step or state.step < min(state.check, state.budget.steps):
@@ -140,7 +137,7 @@ class TrialController(TrialSettings):
         figures = figures_of(new, first, seen)
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
-            if self._relieved(state, new, first):
+            if relieved(new, state.failed, first, share=self.relief):
                 state = replace(state, failed=new)
                 return self._roll_back(state, "too-high", reason, figures)
             state = replace(state, ceiling=None)
@@ -164,7 +161,7 @@ class TrialController(TrialSettings):
         keep: bool,
     ) -> tuple[Decision, TrialState]:
         """Begin a trial here; rest where none can be had."""
-        budget, length = state.budget, self._branch_steps(state.budget)
+        budget, length = state.budget, self.branch_steps(state.budget)
         end = state.step + 2 * length
         rest = math.ceil((1 - end / budget.steps) / self.rest_frac)  # validations
         paired = state.first is not None and state.first.n > 1
@@ -183,7 +180,7 @@ class TrialController(TrialSettings):
 
     def _go_back(self, state: TrialState, reason: str) -> tuple[Decision, TrialState]:
         """The higher branch is over, the other one begins."""
-        check = state.step + self._branch_steps(state.budget)
+        check = state.step + self.branch_steps(state.budget)
         state = replace(state, phase="same", begun=state.step, check=check)
         reason = f"{reason} at {state.factor:g} times the rate; back to step {state.best_step}"
         return self._say(state, "rollback", "trial", f"{reason}, the same steps at the rate")
@@ -230,7 +227,7 @@ class TrialController(TrialSettings):
             reason = f"no better than step {state.best_step}: {told}"
         reason = f"{reason}; {by_heart}" if by_heart else reason
         if (worse or by_heart) and self._may_settle(state):
-            length = self._branch_steps(state.budget)
+            length = self.branch_steps(state.budget)
             reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
             state = replace(state, phase="settle", begun=state.step, check=state.step + length)
             return self._say(state, "hold", "settle", reason, figures)
@@ -246,9 +243,18 @@ class TrialController(TrialSettings):
             state = replace(state, level=state.level * self.heart_factor)
         return self._rest(state, action, rule, reason, figures, keep=better)
 
+    def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
+        """Where training learns its own examples, and others no more: that, in words."""
+        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
+        if sure and state.phase == "rest":  # annealed, it would be better for that alone
+            return ""
+        if self.nearly_new(state.budget, state.step):
+            return ""
+        return shortfall(state, new, held=self.heart_held)
+
     def _may_settle(self, state: TrialState) -> bool:
         """Whether a doubt in the rest can be looked at without the noise of the rate."""
-        budget, length = state.budget, self._branch_steps(state.budget)
+        budget, length = state.budget, self.branch_steps(state.budget)
         spare = budget.evaluations - state.validations
         return (
             self.second_look
@@ -271,7 +277,7 @@ class TrialController(TrialSettings):
         """Anneal until the next validation; the first comes early where data are seen again."""
         check = state.step + max(1, round(self.rest_frac * state.budget.steps))
         early = state.step + max(1, round(self.look_frac * state.budget.steps))
-        if state.phase == "warmup" and not self._new(state.budget, early):
+        if state.phase == "warmup" and not self.nearly_new(state.budget, early):
             check = early
         kept = self.stretch_reserve if self._trusted(state) else 0
         if state.budget.evaluations - state.validations < 2 + kept:
@@ -315,12 +321,10 @@ class TrialController(TrialSettings):
             state = replace(self._mark(state, new), stretch=factor)
         elif state.stretches == 1:
             state = replace(state, tried=1 / state.tried)
-        if self._may_stretch(state) and (better or state.stretches == 1):
-            said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
-            return replace(said, stretch=state.tried, evaluate=True), state
-        told = f"{told}; {state.stretch:.3g} times it is what is kept"
+        more = self._may_stretch(state) and (better or state.stretches == 1)
+        told = told if more else f"{told}; {state.stretch:.3g} times it is what is kept"
         said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
-        return replace(said, stretch=1.0), state
+        return replace(said, stretch=state.tried if more else 1.0, evaluate=more), state
 
     def _may_stretch(self, state: TrialState) -> bool:
         spare = state.budget.evaluations - state.validations
@@ -340,7 +344,7 @@ class TrialController(TrialSettings):
         if not state.best_step:
             level, ceiling = state.level * self.restart_factor, state.level
             state = replace(state, phase="warmup", begun=state.step, level=level, ceiling=ceiling,
-                            check=state.step + self._warm_steps(state.budget))  # fmt: skip
+                            check=state.step + self.warm_steps(state.budget))  # fmt: skip
             told = f"{self.restart_factor:g} of the rate"
             if ceiling == state.start > 1.0:
                 told = "the number that was given"
@@ -352,49 +356,9 @@ class TrialController(TrialSettings):
 
     # -- small pieces -----------------------------------------------------------------------
 
-    def _learnt(self, state: TrialState, step: int, loss: float | None) -> dict[str, Any]:
-        """What changes: the mean training loss of about the last epoch, while it compares."""
-        epoch, first = state.budget.steps_per_epoch, state.first
-        if epoch is None or first is None or loss is None or not math.isfinite(loss):
-            return {}
-        if not state.comparable or first.mode != "min":
-            return {}
-        mean = loss if state.trained is None else state.trained
-        mean += max(1 / epoch, 1 / max(1, step)) * (loss - mean)
-        if step == _FIRST and not 1 / _ALIKE < mean / max(first.mean, 1e-300) < _ALIKE:
-            return {"comparable": False}
-        return {"trained": mean}
-
-    def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
-        """Where training learns its own examples, and others no more: that, in words."""
-        first, trained = state.first, state.trained
-        if first is None or trained is None or not state.comparable:
-            return ""
-        if self._new(state.budget, state.step):
-            return ""
-        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
-        if sure and state.phase == "rest":  # annealed, it would be better for that alone
-            return ""
-        gained, learnt = first.mean - new.mean, first.mean - trained
-        if gained >= self.heart_held * learnt:
-            return ""
-        return f"since the start it gained {gained:.3g}, and the training examples {learnt:.3g}"
-
-    def _relieved(self, state: TrialState, new: Evaluation, first: Evaluation) -> bool:
-        """Whether the last restart, if any, spared much of the harm: then a lower rate may help."""
-        failed = state.failed
-        if failed is None or not failed.finite or not new.finite:
-            return True
-        return -change(new, failed).difference > self.relief * change(failed, first).difference
-
     def _trusted(self, state: TrialState) -> bool:
         """Whether the rate is a recommendation's, on data still nearly new."""
-        return state.founded and self._new(state.budget, state.step)
-
-    def _new(self, budget: Budget, step: int) -> bool:
-        """Whether little can be learnt by heart up to a step."""
-        epoch = budget.steps_per_epoch
-        return epoch is None or step <= self.trusted_epochs * epoch
+        return state.founded and self.nearly_new(state.budget, state.step)
 
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)
@@ -403,12 +367,6 @@ class TrialController(TrialSettings):
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
         return replace(state, best=new, best_step=state.step)
-
-    def _warm_steps(self, budget: Budget) -> int:
-        return max(1, round(self.warmup_frac * budget.steps))
-
-    def _branch_steps(self, budget: Budget) -> int:
-        return round(self.branch_frac * budget.steps)
 
     def _say(
         self,
@@ -425,9 +383,9 @@ class TrialController(TrialSettings):
         decision, state = say(state, action, rule, reason, figures, keep=keep, evaluate=evaluate)
         done, shape = state.step - state.begun, 1.0
         if state.phase == "warmup":
-            shape = min(1.0, (done + 1) / self._warm_steps(state.budget))
+            shape = min(1.0, (done + 1) / self.warm_steps(state.budget))
         elif state.phase in ("higher", "same", "settle"):
-            length = self._branch_steps(state.budget)
+            length = self.branch_steps(state.budget)
             shape = 1.0 - min(done, length - 0.5) / length  # never zero: a rate must be restored
             shape *= state.factor if state.phase == "higher" else 1.0
         return replace(decision, lr_scale=decision.lr_scale * shape), state

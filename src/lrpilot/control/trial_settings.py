@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrpilot.control.types import Budget
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSettings:
@@ -86,3 +88,16 @@ class TrialSettings:
     most_stretches: int = 6  # assumed
     stretch_reserve: int = 3  # assumed: a step further, and two back
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"
+
+    def warm_steps(self, budget: Budget) -> int:
+        """Steps in which the rate rises."""
+        return max(1, round(self.warmup_frac * budget.steps))
+
+    def branch_steps(self, budget: Budget) -> int:
+        """Steps of a trial's branch, and of a second look."""
+        return round(self.branch_frac * budget.steps)
+
+    def nearly_new(self, budget: Budget, step: int) -> bool:
+        """Whether little can be learnt by heart up to a step."""
+        epoch = budget.steps_per_epoch
+        return epoch is None or step <= self.trusted_epochs * epoch

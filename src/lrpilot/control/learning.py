@@ -1,0 +1,49 @@
+"""How much of what training learns of its own examples holds on others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lrpilot.control.trial_state import TrialState
+from lrpilot.metric import Evaluation
+
+_FIRST = 3  # steps, assumed: whose mean training loss is compared with the first validation
+_ALIKE = 1.5  # assumed: times; further apart they are not the same loss
+
+
+def learning(state: TrialState, step: int, loss: float | None) -> dict[str, Any]:
+    """What a step's loss changes of a state: the mean of about the last epoch, while it compares.
+
+    Args:
+        state: Before the step.
+        step: The step that was taken.
+        loss: Its training loss; None or not finite changes nothing.
+    """
+    epoch, first = state.budget.steps_per_epoch, state.first
+    if epoch is None or first is None or loss is None or not math.isfinite(loss):
+        return {}
+    if not state.comparable or first.mode != "min":
+        return {}
+    mean = loss if state.trained is None else state.trained
+    mean += max(1 / epoch, 1 / max(1, step)) * (loss - mean)
+    if step == _FIRST and not 1 / _ALIKE < mean / max(first.mean, 1e-300) < _ALIKE:
+        return {"comparable": False}
+    return {"trained": mean}
+
+
+def shortfall(state: TrialState, new: Evaluation, *, held: float) -> str:
+    """In words, that validation gained less than a share of what training did; else empty.
+
+    Args:
+        state: Its first validation and its mean training loss are what counts.
+        new: The validation now.
+        held: The share, in (0, 1).
+    """
+    first, trained = state.first, state.trained
+    if first is None or trained is None or not state.comparable:
+        return ""
+    gained, learnt = first.mean - new.mean, first.mean - trained
+    if gained >= held * learnt:
+        return ""
+    return f"since the start it gained {gained:.3g}, and the training examples {learnt:.3g}"
