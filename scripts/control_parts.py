@@ -45,7 +45,7 @@ VARIANTS = {
     "second looks half as long": Pilot(policy=TrialController(branch_frac=0.02)),
     "second looks twice as long": Pilot(policy=TrialController(branch_frac=0.08)),
     "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
-    "any sure gain of the stretch": Pilot(policy=TrialController(further_gain=0.0)),
+    "the stretch does not resist": Pilot(policy=TrialController(resist=0.0)),
     "one rate for head and body": Pilot(policy=TrialController(own_head_rate=False)),
     "a start thirty times too low": Pilot(off_by=1 / 30),
     "the same, without trials": Pilot(off_by=1 / 30, policy=TrialController(least_steps=NEVER)),

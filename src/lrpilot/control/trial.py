@@ -14,8 +14,8 @@
   surely better, while training learns its own examples by heart, is asked again, too; if it still
   falls short of what training gained, the run goes on at a third of the rate.
 - At the end the annealed state is kept, unless an earlier one is truly better.
-- *Stretch*: the kept weights are moved along the line from where training began, further or
-  back, as long as validation gains: a rate that was too low stopped short, one that was too high
+- *Stretch*: the kept weights are moved along the line from where training began to where
+  validation is best, further or back: a rate that was too low stopped short, one that was too high
   went too far.
 
 A user's number is compared with what the sizes of the weights suggest. Far above that, or further
@@ -31,6 +31,7 @@ from typing import Any
 
 from lrpilot.control.evidence import Change, change, figures_of, relieved
 from lrpilot.control.learning import learning, shortfall
+from lrpilot.control.line import Place, following
 from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
 from lrpilot.control.types import Action, Budget, Decision, Observation, say
@@ -113,7 +114,7 @@ class TrialController(TrialSettings):
             said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
             return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)
-        if state.phase == "stretch":
+        if state.phase in ("stretch", "place"):
             return self._stretched(state, new, best, first)
         if state.step >= state.budget.steps:
             return self._last(state, new, best)
@@ -298,37 +299,42 @@ class TrialController(TrialSettings):
             state = self._mark(state, new)
             reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
             said, state = self._say(state, "hold", "end", reason, figures, keep=True)
-        if new.n < 2 or not self._may_stretch(state):
+        if new.n < 2 or self._stretches_left(state) < self.stretch_reserve:
             return said, state
-        state = replace(state, phase="stretch", tried=self.stretch_factor)
+        middle = Place(1.0, state.best or new)
+        state = replace(state, phase="stretch", line=(middle,), tried=self.stretch_factor)
         return replace(said, stretch=state.tried, evaluate=True), state
 
     def _stretched(
         self, state: TrialState, new: Evaluation, best: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
-        """Go on in this direction while validation gains; the other one if it never did."""
+        """Look on both sides, on where it falls further, and then at the lowest point."""
         state = replace(state, stretches=state.stretches + 1)
         seen = change(new, best)
-        figures, factor = figures_of(new, best, seen), state.stretch * state.tried
-        told = f"{factor:.3g} times the change since the start: {seen.sentence()}"
-        doubt, least = self.back_doubt, 0.0
-        if state.tried > 1.0:
-            doubt = self.further_doubt
-            least = self.further_gain / new.n * (first.mean - best.mean)
-        gain = Change(-seen.difference, seen.standard_error)
-        better = gain.difference > least and gain.worse(doubt=doubt)
-        if better:
-            state = replace(self._mark(state, new), stretch=factor)
-        elif state.stretches == 1:
-            state = replace(state, tried=1 / state.tried)
-        more = self._may_stretch(state) and (better or state.stretches == 1)
+        figures, better = figures_of(new, best, seen), False
+        told = f"{state.tried:.3g} times the change since the start: {seen.sentence()}"
+        if state.phase == "place":
+            more, better = False, seen.difference < 0.0
+            state = replace(self._mark(state, new), stretch=state.tried) if better else state
+        else:
+            left = self._stretches_left(state)
+            line, at, final = following(
+                (*state.line, Place(state.tried, new)),
+                factor=self.stretch_factor,
+                more=left > 1,
+                gain=-change(best, first).difference,
+                resist=self.resist,
+                back=self.back,
+            )
+            state = replace(state, line=line, tried=at, phase="place" if final else "stretch")
+            more = left > 0 and not (final and at == 1.0)
         told = told if more else f"{told}; {state.stretch:.3g} times it is what is kept"
         said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
         return replace(said, stretch=state.tried if more else 1.0, evaluate=more), state
 
-    def _may_stretch(self, state: TrialState) -> bool:
+    def _stretches_left(self, state: TrialState) -> int:
         spare = state.budget.evaluations - state.validations
-        return spare > 0 and state.stretches < self.most_stretches
+        return min(spare, self.most_stretches - state.stretches)
 
     def _roll_back(
         self, state: TrialState, rule: str, reason: str, figures: dict[str, float]

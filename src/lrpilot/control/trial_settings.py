@@ -43,13 +43,9 @@ class TrialSettings:
         trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
             is left at `keep_level` instead of `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
-        stretch_factor: The change of the weights since the start is multiplied or divided by this
-            at a time.
-        further_doubt, back_doubt: Further from the start, or back towards it, is kept if validation
-            is better at this one-sided p-value.
-        further_gain: Further from the start must also gain more than training gained on so many
-            examples: of a few examples all may be solved, and any stretch then makes the model
-            surer of itself.
+        stretch_factor: The change of the weights since the start is first multiplied and divided
+            by this; on from there by the square of the step before.
+        resist, back: See `lrpilot.control.line.lowest`.
         most_stretches: Validations for that, at most.
         stretch_reserve: Validations that are left for that while a recommendation is trusted.
         own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
@@ -81,12 +77,11 @@ class TrialSettings:
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
     trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed
-    stretch_factor: float = 1.2  # measured: docs/log.md
-    further_doubt: float = 0.05  # measured: docs/log.md, few examples mislead
-    back_doubt: float = 0.5  # measured: docs/log.md, any better mean
-    further_gain: float = 0.1  # measured: docs/log.md, .3 is alike
-    most_stretches: int = 6  # assumed
-    stretch_reserve: int = 3  # assumed: a step further, and two back
+    stretch_factor: float = 1.1  # measured: docs/log.md, "The lowest point of a parabola"
+    resist: float = 0.5  # measured: docs/log.md, none to 1.5 are alike
+    back: float = 0.5  # measured: docs/log.md, .5 to 1 are alike, less for a rate too high
+    most_stretches: int = 6  # assumed: three more steps
+    stretch_reserve: int = 3  # both sides, and the place between
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"
 
     def warm_steps(self, budget: Budget) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from lrpilot.control.line import Place
 from lrpilot.control.types import Budget
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
-Phase = Literal["warmup", "higher", "same", "rest", "settle", "stretch"]
+Phase = Literal["warmup", "higher", "same", "rest", "settle", "stretch", "place"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -21,7 +22,8 @@ class TrialState:
         founded: Whether it began at a rate that something vouches for, not at a bare number.
         factor: Rate of the higher branch, as a multiple.
         phase: "warmup"; "higher" and "same", the branches of a trial; "rest"; "settle", annealed
-            steps before a worse validation is believed; "stretch", after the last step.
+            steps before a worse validation is believed; after the last step "stretch", in which
+            validation is asked along the line, and "place", where it seems best.
         step: Optimizer steps done.
         begun: Step at which the phase began.
         level: Multiplier of the recommended peak, without warm-up, branch and anneal.
@@ -40,6 +42,7 @@ class TrialState:
         rollbacks: Roll-backs so far, without those that belong to a trial.
         stretch: The change of the kept weights since the start, as a multiple of what training
             left.
+        line: Up to three places that were validated, by their multiples.
         tried: The multiple of that which is being validated.
         stretches: Validations of stretched weights so far.
     """
@@ -65,6 +68,7 @@ class TrialState:
     comparable: bool = True
     rollbacks: int = 0
     stretch: float = 1.0
+    line: tuple[Place, ...] = ()
     tried: float = 1.0
     stretches: int = 0
 
@@ -72,14 +76,15 @@ class TrialState:
         """The state as JSON types."""
         data = {name: getattr(self, name) for name in TrialState.__slots__}
         data |= {name: dump_evaluation(data[name]) for name in _EVALUATIONS}
-        return data | {"budget": asdict(self.budget), "losses": list(self.losses)}
+        line = [place.dump() for place in self.line]
+        return data | {"budget": asdict(self.budget), "losses": list(self.losses), "line": line}
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> TrialState:
         """The inverse of `dump`."""
         data = dict(data, budget=Budget(**data["budget"]), losses=tuple(data["losses"]))
         data |= {name: load_evaluation(data[name]) for name in _EVALUATIONS}
-        return cls(**data)
+        return cls(**data | {"line": tuple(Place.load(place) for place in data["line"])})
 
 
 _EVALUATIONS = ("first", "best", "higher", "failed")
