@@ -31,6 +31,7 @@ NAMES = ("digits", "digits-few", "digits-sgd", "digits-noisy")
 NEVER = 10**9
 
 _NO_CUT = TrialController(cut_factor=1.0, late_margin=1e9, heart_factor=1.0)
+_AS_SURE = TrialController(further_doubt=0.7)
 _AT_ONCE = TrialController(second_look=False)
 VARIANTS = {
     "as it is": Pilot(),
@@ -45,7 +46,7 @@ VARIANTS = {
     "second looks half as long": Pilot(policy=TrialController(branch_frac=0.02)),
     "second looks twice as long": Pilot(policy=TrialController(branch_frac=0.08)),
     "without the stretch": Pilot(policy=TrialController(most_stretches=0)),
-    "the stretch does not resist": Pilot(policy=TrialController(resist=0.0)),
+    "the stretch as sure to go further as back": Pilot(policy=_AS_SURE),
     "one rate for head and body": Pilot(policy=TrialController(own_head_rate=False)),
     "a start thirty times too low": Pilot(off_by=1 / 30),
     "the same, without trials": Pilot(off_by=1 / 30, policy=TrialController(least_steps=NEVER)),

@@ -22,17 +22,12 @@ from lrpilot.control.plan import affordable, evaluation_steps
 def test_validation_costs_a_tenth_of_the_run(
     steps: int, batch: int, least: int, plan: tuple[int, int]
 ) -> None:
-    assert affordable(steps, batch, evaluations=14, least=least, untried=False) == plan
-
-
-def test_where_no_rate_is_tried_fewer_validations_are_of_more_examples() -> None:
-    assert affordable(100, 16, evaluations=14, least=8, untried=True) == (43, 10)
-    assert affordable(60, 16, evaluations=14, least=32, untried=True) == (32, 8)
+    assert affordable(steps, batch, evaluations=14, least=least) == plan
 
 
 def test_fewer_validations_than_six_are_left_as_they_are() -> None:
-    assert affordable(24, 4, evaluations=2, least=8, untried=True) == (9, 2)
-    assert affordable(10, 4, evaluations=2, least=8, untried=True) == (8, 2)
+    assert affordable(24, 4, evaluations=2, least=8) == (9, 2)
+    assert affordable(10, 4, evaluations=2, least=8) == (8, 2)
 
 
 def test_half_of_them_lie_in_the_climb() -> None:

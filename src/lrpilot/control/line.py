@@ -2,8 +2,7 @@
 
 Three validations of the same examples, at three multiples of what training changed, give the slope
 and the curvature of each example's loss, and their means a parabola. Its lowest point is where to
-go, less what the examples leave in doubt: the slope is shrunk by its own error, and the valley
-taken to be no wider than one that reaches from the lowest point back to where training began.
+go, less what the examples leave in doubt: the slope is shrunk by its own error.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from typing import Any
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
-_WIDEST = 2.0  # derived: curvature, per gain, of a parabola in the multiple with its lowest at 1
+_ON = 1.5  # measured: docs/log.md, 1 does not come far enough, 2 is too coarse
+_FLAT = 1e-9  # of a parabola that has no lowest point, or hardly one
 _FARTHEST = 5.0  # assumed: e-folds; what is far is looked at step by step anyway
 
 
@@ -44,7 +44,7 @@ class Place:
 
 
 def following(
-    line: tuple[Place, ...], *, factor: float, more: bool, gain: float, resist: float, back: float
+    line: tuple[Place, ...], *, factor: float, more: bool, gain: float, doubts: tuple[float, float]
 ) -> tuple[tuple[Place, ...], float, bool]:
     """Which places to go by, where to look next, and whether that is where to stay.
 
@@ -52,7 +52,7 @@ def following(
         line: Two or three places, the newest last.
         factor: The second place is this many times the first, the third one a part of it.
         more: Whether to look further where validation goes on falling.
-        gain, resist, back: See `lowest`.
+        gain, doubts: See `lowest`.
     """
     *known, new = line
     if not new.seen.finite:
@@ -61,26 +61,25 @@ def following(
     if len(line) < 3:
         return line, 1.0 / factor, False
     low, middle, high = line
-    at = lowest(low, middle, high, gain=gain, resist=resist, back=back)
+    at = lowest(low, middle, high, gain=gain, doubts=doubts)
     if at > high.times and more:
-        return (middle, high), high.times * (high.times / middle.times) ** 2, False
+        return (middle, high), high.times * (high.times / middle.times) ** _ON, False
     if at < low.times and more:
-        return (low, middle), low.times * (low.times / middle.times) ** 2, False
+        return (low, middle), low.times * (low.times / middle.times) ** _ON, False
     return line, min(max(at, low.times), high.times), True
 
 
 def lowest(
-    low: Place, middle: Place, high: Place, *, gain: float, resist: float, back: float
+    low: Place, middle: Place, high: Place, *, gain: float, doubts: tuple[float, float]
 ) -> float:
     """The multiple at which validation is best, by three places.
 
     Args:
         low, middle, high: In increasing order; the answer may lie beyond.
-        gain: What training gained on an example, in the metric's unit.
-        resist: Further from the start must gain, for each e-fold, more than training did on so many
-            examples: of a few all may be solved, and any stretch then makes the model surer of
-            itself.
-        back: The slope's error counts as this share of itself on the way back to the start.
+        gain: What training gained on an example, in the metric's unit. Further from the start must
+            gain, for each e-fold, more than that on one example: of a few all may be solved, and
+            any stretch then makes the model surer of itself.
+        doubts: So many times its error the slope must at least be, further from the start and back.
 
     Source:
         Newton's step; the slope is shrunk by what of its square is its error's, an empirical-Bayes
@@ -92,14 +91,13 @@ def lowest(
     weights, reach = middle.seen.weights, left + right
     slopes = Evaluation((before * right + after * left) / reach, weights)
     slope, error = slopes.mean, slopes.standard_error or 0.0
+    error *= doubts[slope > 0.0]
     if slope < 0.0:
-        slope = min(0.0, slope + resist * max(0.0, gain) / middle.seen.n)
-    else:
-        error *= back
+        slope = min(0.0, slope + max(0.0, gain) / middle.seen.n)
     if abs(slope) <= error:
         return middle.times
     bend = Evaluation(2.0 * (after - before) / reach, weights).mean
-    step = slope * (1.0 - (error / slope) ** 2) / max(bend, _WIDEST * gain, 1e-300)
+    step = slope * (1.0 - (error / slope) ** 2) / max(bend, _FLAT)
     return middle.times * math.exp(max(-_FARTHEST, min(_FARTHEST, -step)))
 
 

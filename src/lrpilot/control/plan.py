@@ -7,14 +7,9 @@ from lrpilot.control.types import Budget
 SHARE = 0.1  # assumed: what validation may cost, as a share of the run
 FORWARD = 1 / 3  # assumed: a forward pass, as a share of a training one (scaling literature)
 _FEWEST = 6  # assumed: after the warm-up, half-way, at the end, and three to stretch
-_UNTRIED = (
-    10  # assumed: after the warm-up, four on the way and one again, the end, three to stretch
-)
 
 
-def affordable(
-    steps: int, batch_size: int, *, evaluations: int, least: int, untried: bool
-) -> tuple[int, int]:
+def affordable(steps: int, batch_size: int, *, evaluations: int, least: int) -> tuple[int, int]:
     """Examples of a validation, and how many validations, that cost a tenth of the run.
 
     A run so short that its tenth does not pay for so many validations of `least` examples gets
@@ -25,10 +20,7 @@ def affordable(
         batch_size: Examples a step.
         evaluations: Validations to spend at most, beside the one before the first step.
         least: Examples without which a validation decides nothing.
-        untried: Whether no rate will be tried, so that fewer validations, of more examples each,
-            are enough.
     """
-    evaluations = min(evaluations, _UNTRIED) if untried else evaluations
     forward = SHARE * steps * batch_size / FORWARD
     examples = int(forward / (evaluations + 1))
     if examples >= least:

@@ -323,8 +323,7 @@ class TrialController(TrialSettings):
                 factor=self.stretch_factor,
                 more=left > 1,
                 gain=-change(best, first).difference,
-                resist=self.resist,
-                back=self.back,
+                doubts=(self.further_doubt, self.back_doubt),
             )
             state = replace(state, line=line, tried=at, phase="place" if final else "stretch")
             more = left > 0 and not (final and at == 1.0)

@@ -44,8 +44,8 @@ class TrialSettings:
             is left at `keep_level` instead of `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is first multiplied and divided
-            by this; on from there by the square of the step before.
-        resist, back: See `lrpilot.control.line.lowest`.
+            by this, and further on where validation goes on falling.
+        further_doubt, back_doubt: So many times its error over examples the slope must at least be.
         most_stretches: Validations for that, at most.
         stretch_reserve: Validations that are left for that while a recommendation is trusted.
         own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
@@ -78,8 +78,8 @@ class TrialSettings:
     trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed
     stretch_factor: float = 1.1  # measured: docs/log.md, "The lowest point of a parabola"
-    resist: float = 0.5  # measured: docs/log.md, none to 1.5 are alike
-    back: float = 0.5  # measured: docs/log.md, .5 to 1 are alike, less for a rate too high
+    further_doubt: float = 1.4  # measured: docs/log.md, the same
+    back_doubt: float = 0.7  # measured: docs/log.md, less helps where the rate was too high
     most_stretches: int = 6  # assumed: three more steps
     stretch_reserve: int = 3  # both sides, and the place between
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from lrpilot.control import Budget, Controller, TrialController, controller
+from lrpilot.control import Budget, Controller, controller
 from lrpilot.control.plan import affordable
 from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
@@ -306,11 +306,7 @@ class AutopilotCallback(TrainerCallback):
         evaluations = self._evaluations
         if self._max_examples is None:
             self._max_examples, evaluations = affordable(
-                steps,
-                batch,
-                evaluations=evaluations,
-                least=_LEAST_EXAMPLES,
-                untried=self._start_lr is None and isinstance(self._policy, TrialController),
+                steps, batch, evaluations=evaluations, least=_LEAST_EXAMPLES
             )
         facts = self._facts or RunFacts()
         preference = type(args).__name__ in PREFERENCE_ARGUMENTS

@@ -47,11 +47,7 @@ class Pilot:
         examples, evaluations = self.examples, self.evaluations
         if examples is None:
             examples, evaluations = affordable(
-                lab.task.steps,
-                lab.task.batch_size,
-                evaluations=evaluations,
-                least=_LEAST,
-                untried=start_lr is None,
+                lab.task.steps, lab.task.batch_size, evaluations=evaluations, least=_LEAST
             )
             examples = min(examples, _MOST)
         pilot = Autopilot(
