@@ -15,6 +15,7 @@ from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
 _ON = 1.5  # measured: docs/log.md, 1 does not come far enough, 2 is too coarse
+_RESIST = 0.5  # measured: docs/log.md, examples; a fourth to one are alike
 _FLAT = 1e-9  # of a parabola that has no lowest point, or hardly one
 _FARTHEST = 5.0  # assumed: e-folds; what is far is looked at step by step anyway
 
@@ -77,8 +78,8 @@ def lowest(
     Args:
         low, middle, high: In increasing order; the answer may lie beyond.
         gain: What training gained on an example, in the metric's unit. Further from the start must
-            gain, for each e-fold, more than that on one example: of a few all may be solved, and
-            any stretch then makes the model surer of itself.
+            gain, for each e-fold, more than that on half an example: of a few all may be solved,
+            and any stretch then makes the model surer of itself.
         doubts: So many times its error the slope must at least be, further from the start and back.
 
     Source:
@@ -93,7 +94,7 @@ def lowest(
     slope, error = slopes.mean, slopes.standard_error or 0.0
     error *= doubts[slope > 0.0]
     if slope < 0.0:
-        slope = min(0.0, slope + max(0.0, gain) / middle.seen.n)
+        slope = min(0.0, slope + _RESIST * max(0.0, gain) / middle.seen.n)
     if abs(slope) <= error:
         return middle.times
     bend = Evaluation(2.0 * (after - before) / reach, weights).mean
