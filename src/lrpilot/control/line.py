@@ -52,7 +52,8 @@ def following(
     Args:
         line: Two or three places, the newest last.
         factor: The second place is this many times the first, the third one a part of it.
-        more: Whether to look further where validation goes on falling.
+        more: Whether to look further where validation goes on falling; if not, that is as far as
+            the last place may be.
         gain, doubts: See `lowest`.
     """
     *known, new = line
@@ -63,11 +64,13 @@ def following(
         return line, 1.0 / factor, False
     low, middle, high = line
     at = lowest(low, middle, high, gain=gain, doubts=doubts)
+    beyond = high.times * (high.times / middle.times) ** _ON
+    before = low.times * (low.times / middle.times) ** _ON
     if at > high.times and more:
-        return (middle, high), high.times * (high.times / middle.times) ** _ON, False
+        return (middle, high), beyond, False
     if at < low.times and more:
-        return (low, middle), low.times * (low.times / middle.times) ** _ON, False
-    return line, min(max(at, low.times), high.times), True
+        return (low, middle), before, False
+    return line, min(max(at, before), beyond), True
 
 
 def lowest(
