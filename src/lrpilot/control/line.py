@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
@@ -45,24 +46,25 @@ class Place:
 
 
 def following(
-    line: tuple[Place, ...], *, factor: float, more: bool, gain: float, doubts: tuple[float, float]
+    line: tuple[Place, ...], settings: TrialSettings, *, more: bool, gain: float
 ) -> tuple[tuple[Place, ...], float, bool]:
     """Which places to go by, where to look next, and whether that is where to stay.
 
     Args:
         line: Two or three places, the newest last.
-        factor: The second place is this many times the first, the third one a part of it.
+        settings: The second place is `stretch_factor` times the first, the third a part of it.
         more: Whether to look further where validation goes on falling; if not, that is as far as
             the last place may be.
-        gain, doubts: See `lowest`.
+        gain: See `lowest`.
     """
     *known, new = line
     if not new.seen.finite:
         return tuple(known), min(known, key=lambda p: _sign(p) * p.seen.mean).times, True
     line = tuple(sorted(line, key=lambda place: place.times))
     if len(line) < 3:
-        return line, 1.0 / factor, False
+        return line, 1.0 / settings.stretch_factor, False
     low, middle, high = line
+    doubts = settings.further_doubt, settings.back_doubt
     at = lowest(low, middle, high, gain=gain, doubts=doubts)
     beyond = high.times * (high.times / middle.times) ** _ON
     before = low.times * (low.times / middle.times) ** _ON

@@ -317,14 +317,9 @@ class TrialController(TrialSettings):
             more, better = False, seen.difference < 0.0
             state = replace(self._mark(state, new), stretch=state.tried) if better else state
         else:
-            left = self._stretches_left(state)
-            line, at, final = following(
-                (*state.line, Place(state.tried, new)),
-                factor=self.stretch_factor,
-                more=left > 1,
-                gain=-change(best, first).difference,
-                doubts=(self.further_doubt, self.back_doubt),
-            )
+            left, gain = self._stretches_left(state), -change(best, first).difference
+            looked = (*state.line, Place(state.tried, new))
+            line, at, final = following(looked, self, more=left > 1, gain=gain)
             state = replace(state, line=line, tried=at, phase="place" if final else "stretch")
             more = left > 0 and not (final and at == 1.0)
         told = told if more else f"{told}; {state.stretch:.3g} times it is what is kept"
