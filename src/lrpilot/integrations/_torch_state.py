@@ -66,15 +66,15 @@ class TorchState:
     def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
         """Set the weights on the line from one snapshot (0) through another (1).
 
-        Buffers are the second snapshot's: batch norm's running statistics follow the data more
-        than the weights (docs/log.md, "Statistics stay").
+        Running variances follow it in logarithms, so that they stay positive beyond either end;
+        what is no floating-point number stays.
         """
         with torch.no_grad():
             for name, tensor in self._tensors():
-                tensor.copy_(snapshot["model"][name])
-            for name, tensor in self._weights() if factor != 1.0 else ():
-                start, end = origin["model"][name], snapshot["model"][name]
-                tensor.copy_(start.float().lerp(end.float(), factor))
+                if tensor.is_floating_point():
+                    start, end = origin["model"][name], snapshot["model"][name]
+                    variance = name.rpartition(".")[2] == "running_var"
+                    tensor.copy_(_between(start, end, factor, logarithmic=variance))
 
     def _restore_schedule(self, state: dict[str, Any] | None) -> None:
         scheduler = self.rates.scheduler
@@ -87,13 +87,23 @@ class TorchState:
                 scheduler.step()
 
     def _tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        yield from self._weights()
-        yield from self.model.named_buffers()
-
-    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 yield name, parameter.data
+        yield from self.model.named_buffers()
+
+
+def _between(
+    start: torch.Tensor, end: torch.Tensor, factor: float, *, logarithmic: bool
+) -> torch.Tensor:
+    if factor == 1.0:
+        return end
+    start, end = start.float(), end.float()
+    if logarithmic:
+        least = torch.finfo(torch.float32).tiny
+        start, end = start.clamp_min(least).log(), end.clamp_min(least).log()
+        return start.lerp(end, factor).exp()
+    return start.lerp(end, factor)
 
 
 def to_cpu(value: Any) -> Any:
