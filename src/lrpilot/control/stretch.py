@@ -2,7 +2,7 @@
 
 The head alone, which batch norm's statistics do not follow, only goes back: fine-tuned, it tends to
 be surer than it is right, and few examples, of which all may be solved, would always have it surer.
-It does so where validations are left for both. Measured: docs/log.md, "The head alone".
+Measured: docs/log.md, "The head alone".
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ def next_line(state: TrialState, settings: TrialSettings) -> TrialState | None:
     """
     if state.best is None or (state.stretching and state.part == "all"):
         return None
-    spare, least = state.budget.evaluations - state.validations, settings.stretch_reserve
-    part: Part = "all"
-    if state.budget.head and not state.stretching and spare >= 2 * least:
-        part = "head"
-    tried = settings.stretch_factor if part == "all" else 1.0 / settings.head_factor
+    part: Part = "head" if state.budget.head and not state.stretching else "all"
+    tried = settings.stretch_factor if part == "all" else 1.0 / settings.stretch_factor
     middle = Place(1.0, state.best)
     state = replace(state, phase="stretch", part=part, line=(middle,), tried=tried, stretch=1.0,
                     stretches=0)  # fmt: skip
-    return state if _left(state, settings) >= least else None
+    return state if _left(state, settings) >= settings.stretch_reserve else None
 
 
 def walked(
@@ -64,5 +61,4 @@ def walked(
 
 def _left(state: TrialState, settings: TrialSettings) -> int:
     spare = state.budget.evaluations - state.validations
-    most = settings.most_stretches if state.part == "all" else settings.stretch_reserve
-    return min(spare, most - state.stretches)
+    return min(spare, settings.most_stretches - state.stretches)

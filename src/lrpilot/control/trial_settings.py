@@ -45,11 +45,9 @@ class TrialSettings:
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is first multiplied and divided
             by this, and further on where validation goes on falling.
-        head_factor: The same of a head alone, which is only divided by it.
         further_doubt, back_doubt: So many times its error over examples the slope must at least be.
         most_stretches: Validations for that, at most.
-        stretch_reserve: Validations for that, at least; they are left for it while a recommendation
-            is trusted. A head alone gets no more.
+        stretch_reserve: Validations that are left for that while a recommendation is trusted.
         own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
             its inputs allow (the host sees to it).
     """
@@ -80,11 +78,10 @@ class TrialSettings:
     trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed
     stretch_factor: float = 1.1  # measured: docs/log.md, "The lowest point of a parabola"
-    head_factor: float = 1.2  # measured: docs/log.md, "The head alone"
     further_doubt: float = 1.4  # measured: docs/log.md, the same
     back_doubt: float = 0.7  # measured: docs/log.md, less helps where the rate was too high
     most_stretches: int = 6  # assumed: three more steps
-    stretch_reserve: int = 3  # two looks, and the place between
+    stretch_reserve: int = 3  # both sides, and the place between
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"
 
     def warm_steps(self, budget: Budget) -> int:
