@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 
 from lrpilot.control import Budget, Decision, Observation  # noqa: E402
 from lrpilot.facts import Recommendation  # noqa: E402
-from lrpilot.integrations._head import head_names  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 
 STEPS = 6
@@ -113,15 +112,6 @@ def test_the_head_is_moved_alone_and_the_rest_is_what_was_kept() -> None:
         want = kept["model"][name]
         want = want - 0.5 if name.startswith("3.") else want
         torch.testing.assert_close(found, want, msg=name)
-
-
-def test_an_embedding_that_the_head_shares_is_not_moved_as_a_head() -> None:
-    model = torch.nn.Sequential(
-        torch.nn.Embedding(5, 4), torch.nn.Linear(4, 4), torch.nn.Linear(4, 5, bias=False)
-    )
-    assert head_names(model) == {"2.weight"}
-    model[2].weight = model[0].weight
-    assert head_names(model) == frozenset()
 
 
 @pytest.mark.parametrize("alone", [False, True])

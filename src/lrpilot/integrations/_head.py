@@ -60,15 +60,12 @@ def last_layer(model: torch.nn.Module) -> Any:
 
 
 def head_names(model: torch.nn.Module) -> frozenset[str]:
-    """The names of the parameters that train in the last layer alone.
-
-    None of those that it shares (with an embedding); none at all if nothing else trains.
-    """
+    """The names of the last layer's parameters that train; none if nothing else trains."""
     head = last_layer(model)
-    at = [name for name, layer in model.named_modules() if layer is head]
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}  # shared: the first
-    names = {name for name in trained if name.rpartition(".")[0] in at}
-    return frozenset(names) if names < trained else frozenset()
+    own = set() if head is None else {id(p) for p in head.parameters()}
+    trained = {name: id(p) for name, p in model.named_parameters() if p.requires_grad}
+    names = frozenset(name for name, key in trained.items() if key in own)
+    return names if len(names) < len(trained) else frozenset()
 
 
 def _new(model: torch.nn.Module, head: Any) -> bool:
