@@ -96,28 +96,3 @@ def test_variances_stay_positive_however_far() -> None:
     model.running_var.mul_(0.01)
     pilot.stretch(origin, pilot.snapshot(), 2.0)
     torch.testing.assert_close(model.running_var, torch.full((2,), 1e-4))
-
-
-def test_the_head_is_moved_alone_and_the_rest_is_what_was_kept() -> None:
-    model = new_model()
-    _, pilot = train(model)
-    origin = pilot.snapshot()
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.add_(1)
-    kept = pilot.snapshot()
-    pilot.stretch(origin, kept, 0.5, "all")
-    pilot.stretch(origin, kept, 0.5, "head")
-    for name, found in model.state_dict().items():
-        want = kept["model"][name]
-        want = want - 0.5 if name.startswith("3.") else want
-        torch.testing.assert_close(found, want, msg=name)
-
-
-@pytest.mark.parametrize("alone", [False, True])
-def test_a_head_that_trains_alone_has_no_line_of_its_own(alone: bool) -> None:
-    model = new_model()
-    for parameter in model[:3].parameters():
-        parameter.requires_grad_(not alone)
-    _, pilot = train(model)
-    assert pilot._session.budget.head is not alone

@@ -534,12 +534,10 @@ def test_the_weights_are_stretched_to_where_validation_is_best(best: float) -> N
     assert reached == pytest.approx(world.kept_times)  # what was kept is what is left
 
 
-def stretched(
-    *at: float | np.ndarray, head: bool = False, evaluations: int = 14
-) -> tuple[list[Decision], TrialState]:
+def stretched(*at: float | np.ndarray) -> tuple[list[Decision], TrialState]:
     """What follows from validations at the end and along the line; training gained 1."""
     pilot = TrialController()
-    state = pilot.init(BAND, Budget(steps=STEPS, head=head, evaluations=evaluations))
+    state = pilot.init(BAND, Budget(steps=STEPS))
     said: list[Decision] = []
     for step, values in ((0, 2.0), *((STEPS, values) for values in at)):
         seen = Observation(step=step, validation=Evaluation.of(OFFSETS + values))
@@ -592,45 +590,6 @@ def test_further_must_be_worth_half_an_example_for_each_e_fold(gain: float, move
     slope = gain / OFFSETS.size
     said, _ = stretched(1.0, 1.0 - slope * h, 1.0 + slope * h)
     assert said[-1].evaluate is moved
-
-
-# -- the head alone, before all weights ---------------------------------------------------------
-
-
-def asked(said: list[Decision]) -> list[tuple[str, float]]:
-    """The places that were looked at, as multiples of what was kept then."""
-    return [(d.part, round(d.stretch, 9)) for d in said if d.evaluate and d.stretch is not None]
-
-
-def powers(*of: float) -> list[float]:
-    return [round(1.1**power, 9) for power in of]
-
-
-@pytest.mark.parametrize("beside", [1.0, 1.001, math.nan])
-def test_a_head_that_is_no_better_a_step_back_stays(beside: float) -> None:
-    said, state = stretched(1.0, beside, 1.1, 1.1, head=True)
-    back, further = powers(-1, 1)
-    assert asked(said) == [("head", back), ("all", further), ("all", back)]
-    assert (said[-1].part, said[-1].stretch, state.stretch) == ("all", 1.0, 1.0)
-
-
-def test_the_head_goes_back_to_the_lowest_point_and_the_line_of_all_begins_there() -> None:
-    """Validation is best where the head changed .8 times as much."""
-    valley = [20 * ((x + math.log(0.8) / math.log(1.1)) * math.log(1.1)) ** 2 for x in (0, 1, 2.5)]
-    at = (1 + v - valley[0] for v in valley)
-    said, state = stretched(*at, 0.7, 0.9, 0.9, head=True)
-    lowest = round(0.8, 9)
-    assert asked(said)[:3] == [("head", p) for p in (*powers(-1, -2.5), lowest)]
-    assert asked(said)[3:] == [("all", p) for p in powers(1, -1)]
-    assert said[4].keep  # the head's place, from which all weights are moved
-    assert state.best is not None
-    assert state.best.mean == pytest.approx(0.7 + OFFSETS.mean())
-
-
-@pytest.mark.parametrize(("evaluations", "parts"), [(3, []), (4, ["head"]), (5, ["head", "all"])])
-def test_each_line_takes_three_validations_at_least(evaluations: int, parts: list[str]) -> None:
-    said, _ = stretched(1.0, 1.1, 1.1, 1.1, head=True, evaluations=evaluations)
-    assert list(dict.fromkeys(part for part, _ in asked(said))) == parts
 
 
 def test_without_a_validation_to_spare_nothing_is_stretched() -> None:

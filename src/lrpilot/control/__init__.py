@@ -8,7 +8,7 @@ from typing import Any
 from lrpilot.control.constant import ConstantController, ConstantState
 from lrpilot.control.trial import TrialController
 from lrpilot.control.trial_state import TrialState
-from lrpilot.control.types import Action, Budget, Controller, Decision, Observation, Part
+from lrpilot.control.types import Action, Budget, Controller, Decision, Observation
 from lrpilot.control.validation import ValidationController
 from lrpilot.control.validation_state import ValidationState
 from lrpilot.errors import InputError
@@ -22,7 +22,6 @@ __all__ = [
     "Controller",
     "Decision",
     "Observation",
-    "Part",
     "TrialController",
     "TrialState",
     "ValidationController",

@@ -46,16 +46,13 @@ class Place:
 
 
 def following(
-    line: tuple[Place, ...], settings: TrialSettings, *, back: bool, more: bool, gain: float
+    line: tuple[Place, ...], settings: TrialSettings, *, more: bool, gain: float
 ) -> tuple[tuple[Place, ...], float, bool]:
     """Which places to go by, where to look next, and whether that is where to stay.
 
     Args:
         line: Two or three places, the newest last.
-        settings: The second place is `stretch_factor` times the first, or a part of it.
-        back: Whether to go from the first place in one direction alone: the second is a part of
-            it, and a third only looked at where that is better, so that the lowest point lies
-            before the first. If not, the two are on its two sides.
+        settings: The second place is `stretch_factor` times the first, the third a part of it.
         more: Whether to look further where validation goes on falling; if not, that is as far as
             the last place may be.
         gain: See `lowest`.
@@ -65,12 +62,7 @@ def following(
         return tuple(known), min(known, key=lambda p: _sign(p) * p.seen.mean).times, True
     line = tuple(sorted(line, key=lambda place: place.times))
     if len(line) < 3:
-        low, middle = line
-        before = low.times * (low.times / middle.times) ** _ON
-        if not back:
-            return line, 1.0 / settings.stretch_factor, False
-        fell = _sign(low) * (low.seen.mean - middle.seen.mean) < 0.0
-        return (line, before, False) if fell else (line, middle.times, True)
+        return line, 1.0 / settings.stretch_factor, False
     low, middle, high = line
     doubts = settings.further_doubt, settings.back_doubt
     at = lowest(low, middle, high, gain=gain, doubts=doubts)

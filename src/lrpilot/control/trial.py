@@ -14,9 +14,9 @@
   surely better, while training learns its own examples by heart, is asked again, too; if it still
   falls short of what training gained, the run goes on at a third of the rate.
 - At the end the annealed state is kept, unless an earlier one is truly better.
-- *Stretch*: the kept weights, the head's alone and then all, are moved along the line from where
-  training began to where validation is best, further or back: a rate that was too low stopped
-  short, one that was too high went too far.
+- *Stretch*: the kept weights are moved along the line from where training began to where
+  validation is best, further or back: a rate that was too low stopped short, one that was too high
+  went too far.
 
 A user's number is compared with what the sizes of the weights suggest. Far above that, or further
 below it in a short run, training begins there instead, as from a recommendation; if a start above
@@ -31,7 +31,7 @@ from typing import Any
 
 from lrpilot.control.evidence import Change, change, figures_of, relieved
 from lrpilot.control.learning import learning, shortfall
-from lrpilot.control.stretch import next_line, walked
+from lrpilot.control.line import Place, following
 from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
 from lrpilot.control.types import Action, Budget, Decision, Observation, say
@@ -114,7 +114,7 @@ class TrialController(TrialSettings):
             said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
             return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)
-        if state.stretching:
+        if state.phase in ("stretch", "place"):
             return self._stretched(state, new, best, first)
         if state.step >= state.budget.steps:
             return self._last(state, new, best)
@@ -299,28 +299,36 @@ class TrialController(TrialSettings):
             state = self._mark(state, new)
             reason = f"the budget is spent and the last state, {new.mean:.4g}, is kept"
             said, state = self._say(state, "hold", "end", reason, figures, keep=True)
-        return (said, state) if new.n < 2 else self._on_line(said, state, next_line(state, self))
+        if new.n < 2 or self._stretches_left(state) < self.stretch_reserve:
+            return said, state
+        middle = Place(1.0, state.best or new)
+        state = replace(state, phase="stretch", line=(middle,), tried=self.stretch_factor)
+        return replace(said, stretch=state.tried, evaluate=True), state
 
     def _stretched(
         self, state: TrialState, new: Evaluation, best: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
-        seen, gain = change(new, best), -change(best, first).difference
-        whose = "the head's change" if state.part == "head" else "the change"
-        told = f"{state.tried:.3g} times {whose} since the start: {seen.sentence()}"
-        state, better, more = walked(state, self, new, difference=seen.difference, gain=gain)
-        state = self._mark(state, new) if better else state
+        """Look on both sides, on where it falls further, and then at the lowest point."""
+        state = replace(state, stretches=state.stretches + 1)
+        seen = change(new, best)
+        figures, better = figures_of(new, best, seen), False
+        told = f"{state.tried:.3g} times the change since the start: {seen.sentence()}"
+        if state.phase == "place":
+            more, better = False, seen.difference < 0.0
+            state = replace(self._mark(state, new), stretch=state.tried) if better else state
+        else:
+            left, gain = self._stretches_left(state), -change(best, first).difference
+            looked = (*state.line, Place(state.tried, new))
+            line, at, final = following(looked, self, more=left > 1, gain=gain)
+            state = replace(state, line=line, tried=at, phase="place" if final else "stretch")
+            more = left > 0 and not (final and at == 1.0)
         told = told if more else f"{told}; {state.stretch:.3g} times it is what is kept"
-        figures = figures_of(new, best, seen)
         said, state = self._say(state, "hold", "stretch", told, figures, keep=better)
-        return self._on_line(said, state, state if more else next_line(state, self))
+        return replace(said, stretch=state.tried if more else 1.0, evaluate=more), state
 
-    def _on_line(
-        self, said: Decision, state: TrialState, line: TrialState | None
-    ) -> tuple[Decision, TrialState]:
-        """Look at the next place; back to what is kept where there is none."""
-        if line is None:
-            return (replace(said, stretch=1.0) if state.stretching else said), state
-        return replace(said, stretch=line.tried, part=line.part, evaluate=True), line
+    def _stretches_left(self, state: TrialState) -> int:
+        spare = state.budget.evaluations - state.validations
+        return min(spare, self.most_stretches - state.stretches)
 
     def _roll_back(
         self, state: TrialState, rule: str, reason: str, figures: dict[str, float]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lrpilot.control.line import Place
-from lrpilot.control.types import Budget, Part
+from lrpilot.control.types import Budget
 from lrpilot.control.validation_state import dump_evaluation, load_evaluation
 from lrpilot.metric import Evaluation
 
@@ -40,12 +40,11 @@ class TrialState:
         trained: Mean training loss of about the last epoch.
         comparable: Whether validation seems to be the same loss as training's.
         rollbacks: Roll-backs so far, without those that belong to a trial.
-        part: The weights that are moved in these phases.
-        stretch: Their change since the start that is kept, as a multiple of what it was when they
-            began to be moved.
+        stretch: The change of the kept weights since the start, as a multiple of what training
+            left.
         line: Up to three places that were validated, by their multiples.
         tried: The multiple of that which is being validated.
-        stretches: Validations of the moved part so far.
+        stretches: Validations of stretched weights so far.
     """
 
     budget: Budget
@@ -68,16 +67,10 @@ class TrialState:
     trained: float | None = None
     comparable: bool = True
     rollbacks: int = 0
-    part: Part = "all"
     stretch: float = 1.0
     line: tuple[Place, ...] = ()
     tried: float = 1.0
     stretches: int = 0
-
-    @property
-    def stretching(self) -> bool:
-        """Whether it is in one of the phases after the last step."""
-        return self.phase in ("stretch", "place")
 
     def dump(self) -> dict[str, Any]:
         """The state as JSON types."""

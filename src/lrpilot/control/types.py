@@ -12,7 +12,6 @@ from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation
 
 Action = Literal["hold", "raise", "cut", "rollback", "stop"]
-Part = Literal["head", "all"]  # of the weights
 State = TypeVar("State")
 SHORT_RUN = 240  # steps, assumed: fewer make branches of a trial too short to tell (docs/log.md)
 NO_FIGURES: Mapping[str, float] = MappingProxyType({})
@@ -29,7 +28,6 @@ class Budget:
             spike asks for.
         anneal: Whether the controller brings the rate to zero. False where a schedule of the
             user's already does.
-        head: Whether the host can move the model's last layer alone (`Decision.part`).
 
     Raises:
         InputError: A count below 1 (or below 0 for evaluations).
@@ -39,7 +37,6 @@ class Budget:
     steps_per_epoch: int | None = None
     evaluations: int = 16
     anneal: bool = True
-    head: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -91,7 +88,6 @@ class Decision:
         origin: Whether the state kept now is what `stretch` measures from.
         stretch: Where to put the weights between the origin (0) and the kept state (1), or beyond
             it; None leaves them. Comes after `keep` and before the validation.
-        part: Which of them; the rest are those of the kept state.
     """
 
     action: Action
@@ -103,7 +99,6 @@ class Decision:
     evaluate: bool = False
     origin: bool = False
     stretch: float | None = None
-    part: Part = "all"
 
 
 class _Level(Protocol):

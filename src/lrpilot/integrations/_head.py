@@ -59,15 +59,6 @@ def last_layer(model: torch.nn.Module) -> Any:
     return layers[-1] if layers else None
 
 
-def head_names(model: torch.nn.Module) -> frozenset[str]:
-    """The names of the last layer's parameters that train; none if nothing else trains."""
-    head = last_layer(model)
-    own = set() if head is None else {id(p) for p in head.parameters()}
-    trained = {name: id(p) for name, p in model.named_parameters() if p.requires_grad}
-    names = frozenset(name for name, key in trained.items() if key in own)
-    return names if len(names) < len(trained) else frozenset()
-
-
 def _new(model: torch.nn.Module, head: Any) -> bool:
     """Whether a layer begins from random weights.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from lrpilot.control import Part
 from lrpilot.metric import Evaluation
 
 
@@ -32,11 +31,10 @@ class Host(Protocol):
         """Put a snapshot back."""
         ...
 
-    def stretch(self, origin: Any, snapshot: Any, factor: float, part: Part = "all") -> None:
+    def stretch(self, origin: Any, snapshot: Any, factor: float) -> None:
         """Set the weights, and nothing else, to `origin` + `factor` * (`snapshot` - `origin`).
 
-        Weights that are not of the part are the snapshot's; a factor of 1 gives the snapshot's
-        exactly. "head" comes only where the run's budget says so.
+        A factor of 1 gives the snapshot's weights exactly.
         """
         ...
 

@@ -261,8 +261,8 @@ class Session:
         if decision.origin:
             self.origin = self.kept
         if decision.stretch is not None and self.origin is not None:
-            factor, part = decision.stretch, decision.part
-            self._timed_snapshot(lambda: self.host.stretch(self.origin, self.kept, factor, part))
+            factor = decision.stretch
+            self._timed_snapshot(lambda: self.host.stretch(self.origin, self.kept, factor))
         if decision.reason:
             self._last_decision = decision
             self.writer.write(

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrpilot.control import Part
-from lrpilot.integrations._head import head_names
 from lrpilot.integrations._rates import Rates
 
 Snapshot = dict[str, Any]
@@ -65,20 +63,18 @@ class TorchState:
         self._restore_schedule(snapshot["scheduler"])
         set_rng_state(snapshot["rng"])
 
-    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float, part: Part) -> None:
-        """Set the weights of a part on the line from one snapshot (0) through another (1).
+    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
+        """Set the weights on the line from one snapshot (0) through another (1).
 
         Running variances follow it in logarithms, so that they stay positive beyond either end;
         what is no floating-point number stays.
         """
-        head = head_names(self.model)
         with torch.no_grad():
             for name, tensor in self._tensors():
                 if tensor.is_floating_point():
                     start, end = origin["model"][name], snapshot["model"][name]
                     variance = name.rpartition(".")[2] == "running_var"
-                    times = factor if part == "all" or name in head else 1.0
-                    tensor.copy_(_between(start, end, times, logarithmic=variance))
+                    tensor.copy_(_between(start, end, factor, logarithmic=variance))
 
     def _restore_schedule(self, state: dict[str, Any] | None) -> None:
         scheduler = self.rates.scheduler

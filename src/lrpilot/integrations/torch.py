@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
-from lrpilot.control import Budget, Controller, Decision, Part, controller
+from lrpilot.control import Budget, Controller, Decision, controller
 from lrpilot.diagnose.finding import Finding
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
-from lrpilot.integrations._head import head_names
 from lrpilot.integrations._inputs import attend_head
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session, Spent
@@ -100,7 +99,6 @@ class Autopilot:
             steps_per_epoch=steps_per_epoch,
             evaluations=min(evaluations, total_steps) if evaluate is not None else 0,
             anneal=scheduler is None,
-            head=bool(head_names(model)),
         )
         chosen = controller(policy) if isinstance(policy, str) else policy
         facts, recommendation = starting_point(
@@ -274,11 +272,9 @@ class Autopilot:
         else:
             self._batches.turn_to(snapshot["data"])
 
-    def stretch(
-        self, origin: Snapshot, snapshot: Snapshot, factor: float, part: Part = "all"
-    ) -> None:
+    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
         """Set the weights on the line from one snapshot (0) through another (1)."""
-        self._state.stretch(origin, snapshot, factor, part)
+        self._state.stretch(origin, snapshot, factor)
 
     def stop(self) -> None:
         """Nothing to do: `batches` ends, and a loop of the user's own asks `done`."""

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
-from lrpilot.control import Budget, Controller, Part, controller
+from lrpilot.control import Budget, Controller, controller
 from lrpilot.control.plan import affordable
 from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
@@ -20,7 +20,6 @@ from lrpilot.facts import RunFacts
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
-from lrpilot.integrations._head import head_names
 from lrpilot.integrations._inputs import attend_head
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._session import Progress, Session
@@ -261,11 +260,9 @@ class AutopilotCallback(TrainerCallback):
         """Put a snapshot back; the data go forward."""
         self._state.restore(snapshot)
 
-    def stretch(
-        self, origin: Snapshot, snapshot: Snapshot, factor: float, part: Part = "all"
-    ) -> None:
+    def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
         """Set the weights on the line from one snapshot (0) through another (1)."""
-        self._state.stretch(origin, snapshot, factor, part)
+        self._state.stretch(origin, snapshot, factor)
 
     def stop(self) -> None:
         """Trainer stops at the end of the step, which `on_step_end` asks for."""
@@ -326,7 +323,6 @@ class AutopilotCallback(TrainerCallback):
             evaluations=min(evaluations, steps),
             anneal=str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
             in _UNANNEALED,
-            head=bool(head_names(self._model)),
         )
         return budget, facts
 

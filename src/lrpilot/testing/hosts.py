@@ -76,12 +76,6 @@ class HostSuite(ABC):
         for name in moved:
             want = before[name] + 1.5 * (after[name] - before[name])
             np.testing.assert_allclose(stretched[name], want, rtol=1e-4, atol=1e-6)
-        bench.host.stretch(origin, snapshot, 1.5, "head")
-        head = [name for name in after if not np.array_equal(after[name], bench.state()[name])]
-        assert head
-        assert set(head) < set(moved)
-        for name in head:
-            np.testing.assert_array_equal(bench.state()[name], stretched[name])
         bench.host.stretch(origin, snapshot, 1.0)
         assert _equal(after, bench.state())
 
