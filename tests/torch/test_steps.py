@@ -40,9 +40,10 @@ def train(
 ) -> tuple[Any, Autopilot]:  # fmt: skip
     model, optimizer = net()
     loader = DataLoader(TensorDataset(X[:40], Y[:40]), batch_size=8, shuffle=True)
+    more = {"start_lr": 1e-3} | more
     pilot = Autopilot(
         model, optimizer, total_steps=steps, steps_per_epoch=5, evaluate=losses_of(model),
-        start_lr=1e-3, record=folder / "run.jsonl", resume_from=resume, **more,
+        record=folder / "run.jsonl", resume_from=resume, **more,
     )  # fmt: skip
     for x, y in pilot.batches(loader):
         loss = ((model(x) - y) ** 2).mean()
@@ -76,6 +77,20 @@ def test_a_resumed_run_goes_on_to_the_same_numbers(stop: int, tmp_path: Path) ->
     for a, b in zip(expected.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
     assert story(whole) == story(cut)
+
+
+def test_a_resumed_run_that_goes_back_to_the_very_beginning_sees_its_batches(
+    tmp_path: Path,
+) -> None:
+    """Saved in the first pass, after which the run begins anew."""
+    (tmp_path / "cut").mkdir()
+    expected, _ = train(tmp_path, start_lr=0.06)
+    assert any(e.get("back_to") == 0 for e in RunRecord.read(tmp_path).of("decision"))
+    train(tmp_path / "cut", start_lr=0.06, stop=7)
+    resumed, _ = train(tmp_path / "cut", start_lr=0.06, resume=tmp_path / "cut" / "checkpoint")
+    assert story(tmp_path) == story(tmp_path / "cut")
+    for a, b in zip(expected.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_a_checkpoint_needs_no_pickle(tmp_path: Path) -> None:

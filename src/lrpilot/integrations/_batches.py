@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lrpilot.integrations._torch_state import rng_state, set_rng_state
+from lrpilot.integrations._torch_state import rng_state, set_rng_state, to_cpu
 
 Position = dict[str, Any]
 
@@ -17,7 +17,8 @@ class Batches:
 
     A position is the random state in which the pass began and the number of batches since, so
     any loader whose order follows from its generators can be turned back; the batches before
-    the position are drawn once more and dropped.
+    the position are drawn once more and dropped. It also holds the state in which the first pass
+    began, to which a resumed run may have to go back.
 
     Args:
         loader: Anything that can be iterated over again and again, such as a DataLoader.
@@ -49,12 +50,13 @@ class Batches:
 
     def position(self) -> Position:
         """Where the iteration stands: after the batch that was yielded last."""
-        return {"start": self._start, "index": self._index}
+        return {"start": self._start, "index": self._index, "first": to_cpu(self._first)}
 
     def turn_to(self, position: Position | None) -> None:
         """Go on from a position with the next batch; None is the very beginning."""
-        position = position or {"start": self._first, "index": 0}
+        position = position or {"start": self._first, "index": 0, "first": self._first}
         self._start, self._index = position["start"], position["index"]
+        self._first = position["first"]
         self._turned = True
 
     def _open(self) -> Iterator[Any]:
