@@ -136,8 +136,6 @@ class Recommendation:
         reference_lr: What the sizes of the live weights suggest for a short run, beside a number of
             the user's own; None where they say nothing.
         head_ratio: Rate of the live model's new head, as a multiple of the rest; None: the same.
-        layer_rise: Rate of the live model's top layers, as a multiple of the lowest ones'; the
-            peak lies half-way between. None: the same.
     """
 
     peak_lr: float
@@ -156,7 +154,6 @@ class Recommendation:
     missing: tuple[str, ...] = ()
     reference_lr: float | None = None
     head_ratio: float | None = None
-    layer_rise: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.peak_lr <= self.high < float("inf"):

@@ -13,8 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lrpilot.facts import RunFacts  # noqa: E402
-from lrpilot.integrations._head import head_ratio  # noqa: E402
-from lrpilot.integrations._layers import LayerSteps  # noqa: E402
+from lrpilot.integrations._head import HeadSteps, head_ratio  # noqa: E402
 from lrpilot.recommend import recommend  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
@@ -97,9 +96,7 @@ def test_a_step_moves_the_outputs_by_one_at_most(rate: float, expected: float) -
     model = net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     told: list[tuple[float, float]] = []
-    steps = LayerSteps(
-        optimizer, model, head=RATIO, rate=rate, on_inputs=lambda *seen: told.append(seen)
-    )
+    steps = HeadSteps(optimizer, model, RATIO, rate=rate, on_inputs=lambda *seen: told.append(seen))
     head = model[-1]
     with torch.no_grad():
         head(torch.ones(3, 64) * torch.tensor([1.0, -1.0]).repeat(32))
@@ -117,7 +114,7 @@ def test_a_step_moves_the_outputs_by_one_at_most(rate: float, expected: float) -
 def test_before_anything_went_forward_the_rate_is_common() -> None:
     model = net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
-    LayerSteps(optimizer, model, head=RATIO, rate=1e-3)
+    HeadSteps(optimizer, model, RATIO, rate=1e-3)
     before = model[-1].weight.detach().clone()
     for p in model.parameters():
         p.grad = torch.ones_like(p)
@@ -129,7 +126,7 @@ def test_inputs_may_come_by_name_and_a_convolution_sees_its_whole_window() -> No
     told: list[tuple[float, float]] = []
     model = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3), torch.nn.Conv2d(4, 2, 3))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    LayerSteps(optimizer, model, head=5.0, rate=1e-3, on_inputs=lambda *seen: told.append(seen))
+    HeadSteps(optimizer, model, 5.0, rate=1e-3, on_inputs=lambda *seen: told.append(seen))
     model[-1](input=torch.full((1, 4, 5, 5), 0.5))
     assert told == [(5.0, pytest.approx(0.5 * 4 * 9))]
 
@@ -169,7 +166,7 @@ def test_steps_are_those_of_a_group_of_its_own(fused: bool) -> None:
     groups = [{"params": twin[:-1].parameters()}, {"params": twin[-1].parameters(), "lr": 5e-2}]
     theirs = torch.optim.AdamW(groups, lr=1e-2, fused=fused)
     their_schedule = torch.optim.lr_scheduler.LambdaLR(theirs, lambda step: 1 / (1 + step))
-    steps = LayerSteps(ours, model, head=5.0)
+    steps = HeadSteps(ours, model, 5.0)
     before = ours.state_dict()["param_groups"]
     for step in range(4):
         x = torch.randn(8, 64, generator=torch.Generator().manual_seed(step))
@@ -197,7 +194,7 @@ def test_steps_are_those_of_a_group_of_its_own(fused: bool) -> None:
 def test_a_step_that_raises_leaves_nothing_behind() -> None:
     model = net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    LayerSteps(optimizer, model, head=5.0)
+    HeadSteps(optimizer, model, 5.0)
 
     def fails() -> float:
         raise RuntimeError

@@ -50,7 +50,6 @@ class TrialSettings:
         stretch_reserve: Validations that are left for that while a recommendation is trusted.
         own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
             its inputs allow (the host sees to it).
-        layer_rates: The rate rises from the lowest layers to the top ones (the host sees to it).
     """
 
     warmup_frac: float = 0.1  # assumed: the usual share
@@ -84,7 +83,6 @@ class TrialSettings:
     most_stretches: int = 6  # assumed: three more steps
     stretch_reserve: int = 3  # both sides, and the place between
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"
-    layer_rates: bool = True  # measured: docs/log.md, "Layer-wise rates"
 
     def warm_steps(self, budget: Budget) -> int:
         """Steps in which the rate rises."""

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from lrpilot.integrations._head import last_layer, watch_inputs
-from lrpilot.integrations._layers import LayerSteps
+from lrpilot.integrations._head import HeadSteps, last_layer, watch_inputs
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._reference import head_rate, trains_alone, weights_share
 from lrpilot.integrations._session import Session
@@ -16,10 +15,10 @@ from lrpilot.integrations._start import towards
 
 def attend_head(
     optimizer: torch.optim.Optimizer, model: torch.nn.Module, session: Session, rates: Rates
-) -> LayerSteps:
+) -> HeadSteps:
     """See to a new head, before a session begins or after it was resumed.
 
-    Beside a body it gets its own rate, as the recommendation says (`LayerSteps`). If it trains
+    Beside a body it gets its own rate, as the recommendation says (`HeadSteps`). If it trains
     alone and nobody published its model, its inputs decide where it starts.
 
     Returns:
@@ -34,14 +33,7 @@ def attend_head(
         session.head_seen(replace(start, head_ratio=ratio), inputs, told)
 
     rate = None if session.saw_model else peak
-    steps = LayerSteps(
-        optimizer,
-        model,
-        head=start.head_ratio,
-        rise=start.layer_rise,
-        rate=rate,
-        on_inputs=bound,
-    )
+    steps = HeadSteps(optimizer, model, start.head_ratio, rate=rate, on_inputs=bound)
     facts = session.facts
     if rate is None or start.basis != "prior" or not trains_alone(optimizer, facts):
         return steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
 from lrpilot.integrations._head import head_ratio
-from lrpilot.integrations._layers import layer_rise
 from lrpilot.integrations._reference import reference_rate, weights_share
 from lrpilot.recommend import facts_from_module, recommend
 from lrpilot.recommend.answer import tidy_rate
@@ -41,8 +39,7 @@ def starting_point(
         facts: What the user knows; never overridden.
         start_lr: The user's own choice, which wins.
         budget: The run's steps, and how many make an epoch.
-        policy: The controller, which says whether a new head and the layers have rates of their
-            own; None: no.
+        policy: The controller, which says whether a new head has a rate of its own; None: no.
     """
     seen = _look_at(model, optimizer, facts or RunFacts(), budget)
     reference = reference_rate(optimizer, seen)
@@ -53,11 +50,9 @@ def starting_point(
         suggested = reference if budget.short else None
         if start.basis == "prior" and suggested is not None:
             start = towards(start, suggested, weights_share(seen))
-    own_head = getattr(policy, "own_head_rate", False)
-    ratio = head_ratio(model, optimizer, seen) if own_head else None
-    start = start if ratio is None else _with_head(start, ratio, seen.method)
-    rise = layer_rise(model, ratio, seen) if getattr(policy, "layer_rates", False) else None
-    return seen, start if rise is None else _with_layers(start, rise)
+    own = getattr(policy, "own_head_rate", False)
+    ratio = head_ratio(model, optimizer, seen) if own else None
+    return seen, start if ratio is None else _with_head(start, ratio, seen.method)
 
 
 def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendation:
@@ -89,13 +84,6 @@ def _with_head(start: Recommendation, ratio: float, method: str) -> Recommendati
     text = f"the new head takes up to {ratio:.2g} times the rate, {why}"
     reasons = (*start.reasons, Reason(rule="head", text=text))
     return replace(start, reasons=reasons, head_ratio=ratio)
-
-
-def _with_layers(start: Recommendation, rise: float) -> Recommendation:
-    top = math.sqrt(rise)
-    text = f"the lowest layers take {1 / top:.2g} of the rate, the top ones {top:.2g} times it"
-    reasons = (*start.reasons, Reason(rule="layers", text=text))
-    return replace(start, reasons=reasons, layer_rise=rise)
 
 
 def towards(
