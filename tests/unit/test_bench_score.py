@@ -77,6 +77,16 @@ def test_regret_is_paired_by_seed_and_counted_in_the_oracles_sd() -> None:
     assert found.regret_sd == pytest.approx(0.05 / 0.1)
 
 
+@pytest.mark.parametrize(("seeds", "share"), [([8], 0.5), ([8] * 15, 0.5), ([2, 8, 50], 0.95)])
+def test_the_worst_task_by_chance_is_what_drawing_gives(seeds: list[int], share: float) -> None:
+    drawn = np.random.default_rng(0)
+    runs = [drawn.normal(size=(2, 4000, n)).mean(2) for n in seeds]
+    worst = np.max([policy - oracle for policy, oracle in runs], axis=0)
+    assert scoring.worst_by_chance(seeds, share) == pytest.approx(
+        float(np.quantile(worst, share)), abs=0.04
+    )
+
+
 def test_runs_that_began_from_other_weights_are_left_out_and_told_of() -> None:
     lines = [*SWEEP, line("a", "x", 0, 0.6), line("a", "x", 1, 0.0, untrained_loss=2.1)]
     _, (found,) = scoring.scores(lines)

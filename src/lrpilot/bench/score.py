@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ _PREFIX = "constant-"
 ELSEWHERE = "best-elsewhere"
 SEEDS = 3  # assumed: a standard deviation of two seeds is off by a factor of three now and then
 _SAME_START = 1e-3  # assumed: relative; another pretraining differs by hundredths and more
+_FARTHEST = 20.0  # standard deviations; where the search for a quantile begins
 _RESAMPLES = 2000  # assumed: an interval's ends to about a twentieth of its width
 
 
@@ -167,6 +169,31 @@ def bootstrap(values: NDArray[np.float64], *, seed: int = 0) -> tuple[float, flo
     drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, values.size)).mean(1)
     low, high = np.quantile(drawn, (0.025, 0.975))
     return float(low), float(high)
+
+
+def worst_by_chance(seeds: Sequence[int], share: float) -> float:
+    """The worst task of a policy that is as good as the oracle, but ran on other seeds.
+
+    A difference of two means of n independent runs scatters by the square root of 2/n standard
+    deviations; the largest of many such is well above zero.
+
+    Args:
+        seeds: Of each task, at least one.
+        share: So many of all such policies have no worse task; over 0 and below 1.
+
+    Returns:
+        A regret in standard deviations.
+    """
+    scatter, normal = [math.sqrt(2.0 / n) for n in seeds], NormalDist()
+
+    def within(regret: float) -> float:
+        return math.prod(normal.cdf(regret / s) for s in scatter)
+
+    low, high = -_FARTHEST, _FARTHEST
+    while high - low > 1e-6:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if within(middle) < share else (low, middle)
+    return low
 
 
 def best_elsewhere(task: str, oracles: Sequence[Oracle]) -> float | None:
