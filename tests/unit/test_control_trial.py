@@ -172,6 +172,32 @@ def test_unseen_training_batches_speak_where_validation_lags_behind(
     assert (decision.action == "rollback") is fails
 
 
+@pytest.mark.parametrize(
+    ("epoch", "trained", "goes_back"),
+    [(100, 1.0, False), (100, 3.0, True), (30, 1.0, True), (None, 1.0, True)],
+)
+def test_unseen_training_batches_veto_a_roll_back(
+    epoch: int | None, trained: float, goes_back: bool
+) -> None:
+    """As far as the look after the warm-up all is well; then validation is spoilt."""
+    noise = np.random.default_rng(2).normal(0.0, 0.5, OFFSETS.size)
+    pilot = TrialController(second_look=False)
+    state = pilot.init(BAND, Budget(steps=STEPS, steps_per_epoch=epoch))
+    means, said = {0: 2.0, 20: 1.9}, []
+    for step in range(STEPS // 2):
+        if step:
+            loss = 2.0 if step <= 20 else trained + 0.1 * math.sin(step)
+            decision, state = pilot.update(state, Observation(step=step, train_loss=loss))
+            state = pilot.load(json.loads(json.dumps(pilot.dump(state))))
+        if not step or decision.evaluate:
+            values = OFFSETS + means.get(step, 4.0 + noise)
+            seen = Observation(step=step, validation=Evaluation.of(values))
+            decision, state = pilot.update(state, seen)
+            said.append(decision.action)
+    assert said[:2] == ["hold", "hold"]
+    assert ("rollback" in said[2:]) is goes_back
+
+
 # -- the trials ---------------------------------------------------------------------------------
 
 

@@ -32,6 +32,25 @@ def learning(state: TrialState, step: int, loss: float | None) -> dict[str, Any]
     return {"trained": mean}
 
 
+def on_new_batches(state: TrialState) -> bool:
+    """Whether the batches of a phase that may roll back are new: then they are validation, too."""
+    epoch = state.budget.steps_per_epoch
+    if state.phase == "warmup":
+        return epoch is None or state.step <= epoch
+    return (
+        state.phase in ("rest", "settle")
+        and epoch is not None
+        and state.step <= epoch
+        and state.comparable
+    )
+
+
+def halves(state: TrialState) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The training losses since the last validation, early and late; none if not all were new."""
+    losses = state.losses if on_new_batches(state) else ()
+    return losses[: len(losses) // 2], losses[len(losses) // 2 :]
+
+
 def shortfall(state: TrialState, new: Evaluation, *, held: float) -> str:
     """In words, that validation gained less than a share of what training did; else empty.
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrpilot.control.evidence import Change, change, figures_of, relieved
-from lrpilot.control.learning import learning, shortfall
+from lrpilot.control.learning import halves, learning, on_new_batches, shortfall
 from lrpilot.control.line import Place, following
 from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
@@ -84,7 +84,7 @@ class TrialController(TrialSettings):
                 return self._go_back(replace(state, higher=None), "the training loss is not finite")
             return self._roll_back(state, "divergence", "the training loss is not finite", {})
         apart = max(1, self.warm_steps(state.budget) // self.most_losses)
-        if loss is not None and state.phase == "warmup" and not state.step % apart:
+        if loss is not None and not state.step % apart and on_new_batches(state):
             state = replace(state, losses=(*state.losses, loss))
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
@@ -131,10 +131,8 @@ class TrialController(TrialSettings):
     def _warmed(
         self, state: TrialState, new: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
-        epoch, losses = state.budget.steps_per_epoch, state.losses
-        fresh = epoch is None or state.step <= epoch  # then training batches are validation, too
-        half = len(losses) // 2 if fresh else 0
-        seen = change(new, first, losses[half:] if half else (), losses[:half])
+        early, late = halves(state)
+        seen = change(new, first, late, early)
         figures = figures_of(new, first, seen)
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
@@ -143,8 +141,7 @@ class TrialController(TrialSettings):
                 return self._roll_back(state, "too-high", reason, figures)
             state = replace(state, ceiling=None)
         better = change(new, first).difference < 0.0
-        state = self._mark(state, new) if better else state
-        state = replace(state, losses=())
+        state = self._mark(state, new) if better else replace(state, losses=(), before=early)
         reason = f"warmed up: {seen.sentence()}"
         if state.failed is not None:
             reason = f"{reason}, against {state.failed.mean:.4g} at a higher rate"
@@ -218,9 +215,11 @@ class TrialController(TrialSettings):
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
-        worse = self._worse(state, seen, best)
+        worse, late = self._worse(state, seen, best), halves(state)[1]
         by_heart = self._by_heart(state, new, seen)
-        if worse:
+        if worse and not self._worse(state, change(new, best, late, state.before), best):
+            worse, reason = False, f"worse, {told}, but not on training's new batches"
+        elif worse:
             reason = f"worse than step {state.best_step}: {told}"
         elif seen.difference < 0.0:
             reason = f"the best so far: {told}"
@@ -230,14 +229,15 @@ class TrialController(TrialSettings):
         if (worse or by_heart) and self._may_settle(state):
             length = self.branch_steps(state.budget)
             reason = f"{reason}; again after {length} annealed steps, without the rate's noise"
-            state = replace(state, phase="settle", begun=state.step, check=state.step + length)
+            state = replace(state, phase="settle", begun=state.step, check=state.step + length,
+                            losses=())  # fmt: skip
             return self._say(state, "hold", "settle", reason, figures)
         if worse:
             return self._roll_back(state, "too-high", reason, figures)
         action: Action = "hold"
-        rule, better = "stale", seen.difference < 0.0
-        if better:
-            rule, state = "stable", self._mark(state, new)
+        better = seen.difference < 0.0
+        rule = "stable" if better else "stale"
+        state = self._mark(state, new) if better else replace(state, losses=())
         if by_heart and state.phase == "settle":
             action, rule = "cut", "overfitting"
             reason = f"{reason}; on at {self.heart_factor:.2g} of the rate"
@@ -366,7 +366,8 @@ class TrialController(TrialSettings):
         return far and seen.worse(doubt=doubt)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
-        return replace(state, best=new, best_step=state.step)
+        before = halves(state)[1]
+        return replace(state, best=new, best_step=state.step, losses=(), before=before)
 
     def _say(
         self,

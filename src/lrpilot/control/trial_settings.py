@@ -15,7 +15,8 @@ class TrialSettings:
         warmup_frac: Share of the budget in which the rate rises.
         harm, margin: The warm-up failed if validation is worse by this share, at this one-sided
             p-value.
-        most_losses: About so many training losses of the warm-up are kept for that, evenly spread.
+        most_losses: About so many training losses a tenth of the run, evenly spread, are kept for
+            that, and while batches are new against a roll-back that they do not bear out.
         restart_factor: Level of a new warm-up, as a share of one that failed.
         relief: Share of the harm that a new warm-up has to spare; if not, it was not the rate's.
         branch_frac, least_steps: Length of a trial's branch as a share of the budget, and in steps;

@@ -36,7 +36,8 @@ class TrialState:
             on the way to it.
         higher: The validation that ended the higher branch; None if it diverged.
         failed: The validation after the last warm-up that failed.
-        losses: Training losses of the warm-up.
+        losses: Training losses since the last validation, on new batches.
+        before: The later half of those that led to the best point.
         trained: Mean training loss of about the last epoch.
         comparable: Whether validation seems to be the same loss as training's.
         rollbacks: Roll-backs so far, without those that belong to a trial.
@@ -64,6 +65,7 @@ class TrialState:
     higher: Evaluation | None = None
     failed: Evaluation | None = None
     losses: tuple[float, ...] = ()
+    before: tuple[float, ...] = ()
     trained: float | None = None
     comparable: bool = True
     rollbacks: int = 0
@@ -77,12 +79,14 @@ class TrialState:
         data = {name: getattr(self, name) for name in TrialState.__slots__}
         data |= {name: dump_evaluation(data[name]) for name in _EVALUATIONS}
         line = [place.dump() for place in self.line]
-        return data | {"budget": asdict(self.budget), "losses": list(self.losses), "line": line}
+        data |= {"losses": list(self.losses), "before": list(self.before)}
+        return data | {"budget": asdict(self.budget), "line": line}
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> TrialState:
         """The inverse of `dump`."""
-        data = dict(data, budget=Budget(**data["budget"]), losses=tuple(data["losses"]))
+        data = dict(data, budget=Budget(**data["budget"]))
+        data |= {name: tuple(data[name]) for name in ("losses", "before")}
         data |= {name: load_evaluation(data[name]) for name in _EVALUATIONS}
         return cls(**data | {"line": tuple(Place.load(place) for place in data["line"])})
 
