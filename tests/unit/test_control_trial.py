@@ -174,7 +174,7 @@ def test_unseen_training_batches_speak_where_validation_lags_behind(
 
 @pytest.mark.parametrize(
     ("epoch", "trained", "goes_back"),
-    [(100, 1.0, False), (100, 3.0, True), (30, 1.0, True), (None, 1.0, True)],
+    [(50, 1.0, False), (50, 3.0, True), (30, 1.0, True), (None, 1.0, True)],
 )
 def test_unseen_training_batches_veto_a_roll_back(
     epoch: int | None, trained: float, goes_back: bool

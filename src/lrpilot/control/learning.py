@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
 from lrpilot.metric import Evaluation
 
@@ -32,22 +33,24 @@ def learning(state: TrialState, step: int, loss: float | None) -> dict[str, Any]
     return {"trained": mean}
 
 
-def on_new_batches(state: TrialState) -> bool:
-    """Whether the batches of a phase that may roll back are new: then they are validation, too."""
+def on_new_batches(state: TrialState, settings: TrialSettings) -> bool:
+    """Whether the batches of a phase that may roll back are new: then they are validation, too.
+
+    After the warm-up nearly new ones will do, since they can only speak against a roll-back.
+    """
     epoch = state.budget.steps_per_epoch
     if state.phase == "warmup":
         return epoch is None or state.step <= epoch
-    return (
-        state.phase in ("rest", "settle")
-        and epoch is not None
-        and state.step <= epoch
-        and state.comparable
-    )
+    if epoch is None or state.phase not in ("rest", "settle"):
+        return False
+    return state.comparable and settings.nearly_new(state.budget, state.step)
 
 
-def halves(state: TrialState) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def halves(
+    state: TrialState, settings: TrialSettings
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The training losses since the last validation, early and late; none if not all were new."""
-    losses = state.losses if on_new_batches(state) else ()
+    losses = state.losses if on_new_batches(state, settings) else ()
     return losses[: len(losses) // 2], losses[len(losses) // 2 :]
 
 

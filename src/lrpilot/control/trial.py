@@ -84,7 +84,7 @@ class TrialController(TrialSettings):
                 return self._go_back(replace(state, higher=None), "the training loss is not finite")
             return self._roll_back(state, "divergence", "the training loss is not finite", {})
         apart = max(1, self.warm_steps(state.budget) // self.most_losses)
-        if loss is not None and not state.step % apart and on_new_batches(state):
+        if loss is not None and not state.step % apart and on_new_batches(state, self):
             state = replace(state, losses=(*state.losses, loss))
         if not state.step or state.step < min(state.check, state.budget.steps):
             return self._say(state, "hold", "anneal")
@@ -131,7 +131,7 @@ class TrialController(TrialSettings):
     def _warmed(
         self, state: TrialState, new: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
-        early, late = halves(state)
+        early, late = halves(state, self)
         seen = change(new, first, late, early)
         figures = figures_of(new, first, seen)
         if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
@@ -215,10 +215,10 @@ class TrialController(TrialSettings):
     ) -> tuple[Decision, TrialState]:
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
-        worse, late = self._worse(state, seen, best), halves(state)[1]
+        worse, late = self._worse(state, seen, best), halves(state, self)[1]
         by_heart = self._by_heart(state, new, seen)
         if worse and not self._worse(state, change(new, best, late, state.before), best):
-            worse, reason = False, f"worse, {told}, but not on training's new batches"
+            worse, reason = False, f"worse, {told}, but not on training's batches, nearly new"
         elif worse:
             reason = f"worse than step {state.best_step}: {told}"
         elif seen.difference < 0.0:
@@ -366,7 +366,7 @@ class TrialController(TrialSettings):
         return far and seen.worse(doubt=doubt)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
-        before = halves(state)[1]
+        before = halves(state, self)[1]
         return replace(state, best=new, best_step=state.step, losses=(), before=before)
 
     def _say(
