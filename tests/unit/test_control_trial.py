@@ -173,11 +173,17 @@ def test_unseen_training_batches_speak_where_validation_lags_behind(
 
 
 @pytest.mark.parametrize(
-    ("epoch", "trained", "goes_back"),
-    [(50, 1.0, False), (50, 3.0, True), (30, 1.0, True), (None, 1.0, True)],
+    ("epoch", "trained", "unit", "goes_back"),
+    [
+        (50, 1.0, 1.0, False),
+        (50, 3.0, 1.0, True),
+        (30, 1.0, 1.0, True),
+        (None, 1.0, 1.0, True),
+        (50, 1.0, 10.0, True),  # training's is another loss
+    ],
 )
-def test_unseen_training_batches_veto_a_roll_back(
-    epoch: int | None, trained: float, goes_back: bool
+def test_training_batches_veto_a_roll_back_for_two_epochs(
+    epoch: int | None, trained: float, unit: float, goes_back: bool
 ) -> None:
     """As far as the look after the warm-up all is well; then validation is spoilt."""
     noise = np.random.default_rng(2).normal(0.0, 0.5, OFFSETS.size)
@@ -186,7 +192,7 @@ def test_unseen_training_batches_veto_a_roll_back(
     means, said = {0: 2.0, 20: 1.9}, []
     for step in range(STEPS // 2):
         if step:
-            loss = 2.0 if step <= 20 else trained + 0.1 * math.sin(step)
+            loss = unit * (2.0 if step <= 20 else trained + 0.1 * math.sin(step))
             decision, state = pilot.update(state, Observation(step=step, train_loss=loss))
             state = pilot.load(json.loads(json.dumps(pilot.dump(state))))
         if not step or decision.evaluate:
