@@ -192,7 +192,7 @@ def test_training_batches_veto_a_roll_back_for_two_epochs(
     means, said = {0: 2.0, 20: 1.9}, []
     for step in range(STEPS // 2):
         if step:
-            loss = unit * (2.0 if step <= 20 else trained + 0.1 * math.sin(step))
+            loss = unit * (2.0 if step <= 20 else trained + 0.02 * math.sin(step))
             decision, state = pilot.update(state, Observation(step=step, train_loss=loss))
             state = pilot.load(json.loads(json.dumps(pilot.dump(state))))
         if not step or decision.evaluate:
