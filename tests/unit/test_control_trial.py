@@ -179,7 +179,7 @@ def test_unseen_training_batches_speak_where_validation_lags_behind(
         (50, 3.0, 1.0, True),
         (30, 1.0, 1.0, True),
         (None, 1.0, 1.0, True),
-        (50, 1.0, 10.0, True),  # training's is another loss
+        (50, 0.01, 10.0, True),  # training's is another loss
     ],
 )
 def test_training_batches_veto_a_roll_back_for_two_epochs(
