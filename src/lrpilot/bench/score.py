@@ -184,16 +184,14 @@ def worst_by_chance(seeds: Sequence[int], share: float) -> float:
     Returns:
         A regret in standard deviations.
     """
+    from scipy.optimize import brentq
+
     scatter, normal = [math.sqrt(2.0 / n) for n in seeds], NormalDist()
 
     def within(regret: float) -> float:
         return math.prod(normal.cdf(regret / s) for s in scatter)
 
-    low, high = -_FARTHEST, _FARTHEST
-    while high - low > 1e-6:
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if within(middle) < share else (low, middle)
-    return low
+    return float(brentq(lambda regret: within(regret) - share, -_FARTHEST, _FARTHEST))
 
 
 def best_elsewhere(task: str, oracles: Sequence[Oracle]) -> float | None:

@@ -9,10 +9,10 @@
   raised and the next trial follows at once. Either way the training goes on from the end of the
   lower branch, whose steps are not lost. A recommendation knows as much, and is not tried.
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
-  annealed to zero; if it is worse still, the run goes back to the best state, at half the rate. A
-  recommendation is left for a sure worsening alone while data are nearly new. One that is not
-  surely better, while training learns its own examples by heart, is asked again, too; if it still
-  falls short of what training gained, the run goes on at a third of the rate.
+  annealed to zero; if it is worse still, the run goes back to the best state, at half the rate.
+  While data are nearly new training's batches must bear it out, and a recommendation is left for a
+  sure worsening alone. One that is not surely better, while training learns its examples by heart,
+  is asked again; if it still falls short of training's gain, it is on at a third of the rate.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began to where
   validation is best, further or back: a rate that was too low stopped short, one that was too high
