@@ -54,18 +54,23 @@ def halves(
     return losses[: len(losses) // 2], losses[len(losses) // 2 :]
 
 
-def shortfall(state: TrialState, new: Evaluation, *, held: float) -> str:
-    """In words, that validation gained less than a share of what training did; else empty.
+def shortfall(state: TrialState, new: Evaluation, settings: TrialSettings) -> str:
+    """In words, that training learns its examples by heart; empty where it does not.
+
+    It does where validation gained less than a share of what training did, while data are not
+    nearly new any more.
 
     Args:
         state: Its first validation and its mean training loss are what counts.
         new: The validation now.
-        held: The share, in (0, 1).
+        settings: The share, and how long data are nearly new.
     """
     first, trained = state.first, state.trained
     if first is None or trained is None or not state.comparable:
         return ""
+    if settings.nearly_new(state.budget, state.step):
+        return ""
     gained, learnt = first.mean - new.mean, first.mean - trained
-    if gained >= held * learnt:
+    if gained >= settings.heart_held * learnt:
         return ""
     return f"since the start it gained {gained:.3g}, and the training examples {learnt:.3g}"

@@ -12,7 +12,8 @@
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate.
   While data are nearly new training's batches must bear it out, and a recommendation is left for a
   sure worsening alone. One that is not surely better, while training learns its examples by heart,
-  is asked again; if it still falls short of training's gain, it is on at a third of the rate.
+  is asked again; if it still falls short of training's gain, the run goes back to the best state,
+  at a third of the rate; where it is surely better by then it goes on from there, at that.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began to where
   validation is best, further or back: a rate that was too low stopped short, one that was too high
@@ -216,7 +217,10 @@ class TrialController(TrialSettings):
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
         worse, late = self._worse(state, seen, best), halves(state, self)[1]
-        by_heart = self._by_heart(state, new, seen)
+        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
+        by_heart = shortfall(state, new, self)
+        if sure and state.phase == "rest":  # annealed, it would be better for that alone
+            by_heart = ""
         if worse and not self._worse(state, change(new, best, late, state.before), best):
             worse, reason = False, f"worse, {told}, but not on training's batches, nearly new"
         elif worse:
@@ -232,26 +236,20 @@ class TrialController(TrialSettings):
             state = replace(state, phase="settle", begun=state.step, check=state.step + length,
                             losses=())  # fmt: skip
             return self._say(state, "hold", "settle", reason, figures)
+        overfits = bool(by_heart) and state.phase == "settle"
+        if overfits and not sure:
+            return self._roll_back(state, "overfitting", reason, figures)
         if worse:
             return self._roll_back(state, "too-high", reason, figures)
         action: Action = "hold"
         better = seen.difference < 0.0
         rule = "stable" if better else "stale"
         state = self._mark(state, new) if better else replace(state, losses=())
-        if by_heart and state.phase == "settle":
+        if overfits:
             action, rule = "cut", "overfitting"
             reason = f"{reason}; on at {self.heart_factor:.2g} of the rate"
             state = replace(state, level=state.level * self.heart_factor)
         return self._rest(state, action, rule, reason, figures, keep=better)
-
-    def _by_heart(self, state: TrialState, new: Evaluation, seen: Change) -> str:
-        """Where training learns its own examples, and others no more: that, in words."""
-        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
-        if sure and state.phase == "rest":  # annealed, it would be better for that alone
-            return ""
-        if self.nearly_new(state.budget, state.step):
-            return ""
-        return shortfall(state, new, held=self.heart_held)
 
     def _may_settle(self, state: TrialState) -> bool:
         """Whether a doubt in the rest can be looked at without the noise of the rate."""
@@ -350,8 +348,9 @@ class TrialController(TrialSettings):
                 told = "the number that was given"
                 state = replace(state, founded=False, level=1.0)
             return self._say(state, "rollback", rule, f"{reason}, a new warm-up to {told}", figures)
-        state = replace(state, level=state.level * self.cut_factor)
-        reason = f"{reason}, on at {self.cut_factor:g} of the rate"
+        factor = self.heart_factor if rule == "overfitting" else self.cut_factor
+        state = replace(state, level=state.level * factor)
+        reason = f"{reason}, on at {factor:.2g} of the rate"
         return self._rest(state, "rollback", rule, reason, figures, keep=False)
 
     # -- small pieces -----------------------------------------------------------------------

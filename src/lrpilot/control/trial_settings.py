@@ -39,7 +39,8 @@ class TrialSettings:
         keep_level: Level of the test by which an earlier state is kept at the end.
         heart_held, heart_factor: Where validation gained less than this share of what training did
             since the start, and is not better than before at `late_harm`, training learns its
-            examples by heart, and the level is multiplied by this; not in the first
+            examples by heart: back to the best state, and the level is multiplied by this. Where
+            annealed steps make it better at that level, only the latter. Not in the first
             `trusted_epochs`, nor without a second look.
         trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
             is left at `keep_level` instead of `late_harm`.
