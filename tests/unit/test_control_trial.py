@@ -487,6 +487,22 @@ def test_a_gain_is_no_learning_by_heart_while_it_is_sure() -> None:
     assert not world.steps("hold", "settle")
 
 
+@pytest.mark.parametrize(
+    ("epoch", "unequal", "kept"),
+    [(1, 1.0, True), (1, 9.0, False), (100, 9.0, True), (None, 9.0, True)],
+)
+def test_where_data_are_seen_again_only_what_is_surely_better_is_returned_to(
+    epoch: int | None, unequal: float, kept: bool
+) -> None:
+    """Whether all examples gain alike, or some a lot and others the contrary."""
+    budget = Budget(steps=STEPS, steps_per_epoch=epoch)
+    world = World(limit=2e-3, unequal=unequal, budget=budget, unit=2.0)
+    world.run()
+    (seen,) = [d for step, d in world.said if step == (40 if epoch == 1 else 70)]
+    assert seen.figures["difference"] < 0.0
+    assert (seen.keep, seen.rule) == (kept, "stable" if kept else "stale")
+
+
 def test_what_looked_like_learning_by_heart_may_be_the_rates_noise() -> None:
     world = World(limit=2e-3)
     world.extra = lambda step: world.at(90) - world.loss if step == 140 else 0.0

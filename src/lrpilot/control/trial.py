@@ -11,9 +11,10 @@
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate.
   While data are nearly new training's batches must bear it out, and a recommendation is left for a
-  sure worsening alone. One that is not surely better, while training learns its examples by heart,
-  is asked again; if it still falls short of training's gain, the run goes back to the best state,
-  at a third of the rate; where it is surely better by then it goes on from there, at that.
+  sure worsening alone; later a state is the best only if it is surely better. One that is not
+  surely better, while training learns its examples by heart, is asked again; if it still falls
+  short of training's gain, the run goes back to the best state, at a third of the rate; where it is
+  surely better by then it goes on from there, at that.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began to where
   validation is best, further or back: a rate that was too low stopped short, one that was too high
@@ -218,6 +219,7 @@ class TrialController(TrialSettings):
         figures, told = figures_of(new, best, seen), seen.sentence()
         worse, late = self._worse(state, seen, best), halves(state, self)[1]
         sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
+        better = sure or (seen.difference < 0.0 and self.nearly_new(state.budget, state.step))
         by_heart = shortfall(state, new, self)
         if sure and state.phase == "rest":  # annealed, it would be better for that alone
             by_heart = ""
@@ -225,10 +227,10 @@ class TrialController(TrialSettings):
             worse, reason = False, f"worse, {told}, but not on training's batches, nearly new"
         elif worse:
             reason = f"worse than step {state.best_step}: {told}"
-        elif seen.difference < 0.0:
+        elif better:
             reason = f"the best so far: {told}"
         else:
-            reason = f"no better than step {state.best_step}: {told}"
+            reason = f"not surely better than step {state.best_step}: {told}"
         reason = f"{reason}; {by_heart}" if by_heart else reason
         if (worse or by_heart) and self._may_settle(state):
             length = self.branch_steps(state.budget)
@@ -242,7 +244,6 @@ class TrialController(TrialSettings):
         if worse:
             return self._roll_back(state, "too-high", reason, figures)
         action: Action = "hold"
-        better = seen.difference < 0.0
         rule = "stable" if better else "stale"
         state = self._mark(state, new) if better else replace(state, losses=())
         if overfits:

@@ -31,7 +31,8 @@ class TrialSettings:
         rest_frac: Share of the budget between validations in the rest.
         look_frac: The same from the warm-up to the first, where examples may be learnt by heart
             until then: what a roll-back returns to should be early.
-        late_harm, late_margin: The same as `harm` and `margin`, in the rest.
+        late_harm, late_margin: The same as `harm` and `margin`, in the rest. After `trusted_epochs`
+            a state is the best one only if it is better at `late_harm`, too.
         second_look, least_settle: One that is worse is asked again after as many steps as a branch
             has, annealed to zero, where there are so many at least, and a validation can be had.
         cut_factor: Level after a roll-back in the rest, or a trial both of whose branches did harm,
