@@ -164,6 +164,13 @@ def test_the_verdict_says_it_in_plain_words():
     )
 
 
+def test_the_verdict_says_that_a_roll_back_was_for_overfitting():
+    back = ("decision", 2, {"action": "rollback", "rule": "overfitting", "lr": 1e-5,
+                            "lr_scale": 0.3, "reason": "by heart", "back_to": 1})  # fmt: skip
+    data = report_data(record(step(1), step(2), back, step(3)))
+    assert "One roll-back at step 2 for overfitting (one step undone)." in verdict(data)
+
+
 def test_a_score_metric_is_better_when_higher():
     metric = {"name": "accuracy", "unit": "", "mode": "max"}
     data = report_data(record(evaluation(0, 0.5), step(1), evaluation(1, 0.7), metric=metric))

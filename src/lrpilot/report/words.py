@@ -58,9 +58,9 @@ def _interventions(data: ReportData) -> str:
     if trials := data.taken("trial"):
         parts.append(_times(trials, "trial of a higher rate", "trials of a higher rate"))
     if rollbacks := data.taken("rollback"):
-        parts.append(_times(rollbacks, "roll-back"))
+        parts.append(_times(rollbacks, "roll-back") + _why(rollbacks))
     if cuts := data.taken("cut"):
-        parts.append(_times(cuts, "cut") + (" for overfitting" if _overfitting(cuts) else ""))
+        parts.append(_times(cuts, "cut") + _why(cuts))
     if not parts:
         return ""
     text = "; ".join(parts)
@@ -75,8 +75,8 @@ def _times(decisions: Sequence[DecisionRow], what: str, many: str | None = None)
     return f"{plural(len(steps), what, many)} at {at} {listed(steps)}"
 
 
-def _overfitting(decisions: Sequence[DecisionRow]) -> bool:
-    return all(d.rule == "overfitting" for d in decisions)
+def _why(decisions: Sequence[DecisionRow]) -> str:
+    return " for overfitting" if all(d.rule == "overfitting" for d in decisions) else ""
 
 
 def _validation(data: ReportData) -> str:
