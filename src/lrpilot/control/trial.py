@@ -13,8 +13,7 @@
   While data are nearly new training's batches must bear it out, and a recommendation is left for a
   sure worsening alone; later a state is the best only if it is surely better. One that is not
   surely better, while training learns its examples by heart, is asked again; if it still falls
-  short of training's gain, the run goes back to the best state, at a third of the rate; where it is
-  surely better by then it goes on from there, at that.
+  short, it is back to the best state at a third of the rate, or on at that if surely better now.
 - At the end the annealed state is kept, unless an earlier one is truly better.
 - *Stretch*: the kept weights are moved along the line from where training began to where
   validation is best, further or back: a rate that was too low stopped short, one that was too high
@@ -230,7 +229,8 @@ class TrialController(TrialSettings):
         elif better:
             reason = f"the best so far: {told}"
         else:
-            reason = f"not surely better than step {state.best_step}: {told}"
+            how = "not surely" if seen.difference < 0.0 else "no"
+            reason = f"{how} better than step {state.best_step}: {told}"
         reason = f"{reason}; {by_heart}" if by_heart else reason
         if (worse or by_heart) and self._may_settle(state):
             length = self.branch_steps(state.budget)
