@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Change:
             return doubt > 0.0
         z = self.difference / self.standard_error
         return math.erfc(z / math.sqrt(2.0)) / 2.0 < doubt
+
+    def better(self, *, doubt: float) -> bool:
+        """The same of an improvement."""
+        return replace(self, difference=-self.difference).worse(doubt=doubt)
 
     def sentence(self) -> str:
         """The figures in words."""

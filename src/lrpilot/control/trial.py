@@ -202,8 +202,7 @@ class TrialController(TrialSettings):
             reason = f"worse than before the trial by {since.sentence()}; {told}; the rate is cut"
             return self._rest(state, "cut", "stale", reason, figures, keep=True)
         spread = seen.standard_error * math.sqrt(new.n)
-        clear = Change(-seen.difference, seen.standard_error).worse(doubt=self.doubt)
-        if clear and -seen.difference >= self.agreement * spread:
+        if seen.better(doubt=self.doubt) and -seen.difference >= self.agreement * spread:
             state = replace(state, level=state.level * state.factor)
             return self._fork(state, "raise", f"{told}: the rate is raised", figures, keep=True)
         if state.factor > self.factor:
@@ -217,7 +216,7 @@ class TrialController(TrialSettings):
         seen = change(new, best)
         figures, told = figures_of(new, best, seen), seen.sentence()
         worse, late = self._worse(state, seen, best), halves(state, self)[1]
-        sure = Change(-seen.difference, seen.standard_error).worse(doubt=self.late_harm)
+        sure = seen.better(doubt=self.late_harm)
         better = sure or (seen.difference < 0.0 and self.nearly_new(state.budget, state.step))
         by_heart = shortfall(state, new, self)
         if sure and state.phase == "rest":  # annealed, it would be better for that alone
