@@ -155,6 +155,27 @@ def test_a_start_a_hundred_times_too_high_begins_anew_more_than_once() -> None:
     assert state.level <= 1 / 64
 
 
+@pytest.mark.parametrize(
+    ("recommendation", "epoch", "error", "fails"),
+    [(BAND, 20, 2.0, False), (BAND, 20, 3.0, True), (given(1e-3), 20, 2.0, True),
+     (BAND, 5, 2.0, True)],
+)  # fmt: skip
+def test_a_recommendation_on_nearly_new_data_is_left_for_sure_harm_alone(
+    recommendation: Recommendation, epoch: int, error: float, fails: bool
+) -> None:
+    """Validation is worse by so many standard errors after the warm-up."""
+    rough = np.random.default_rng(2).normal(0.0, 1.0, OFFSETS.size)
+    rough = (rough - rough.mean()) / rough.std(ddof=1) * math.sqrt(OFFSETS.size)  # an error of one
+    pilot = TrialController()
+    state = pilot.init(recommendation, Budget(steps=STEPS, steps_per_epoch=epoch))
+    _, state = pilot.update(state, Observation(step=0, validation=Evaluation.of(OFFSETS + 2)))
+    for step in range(1, 21):
+        _, state = pilot.update(state, Observation(step=step))
+    worse = Evaluation.of(OFFSETS + 2 + rough + error)
+    decision, _ = pilot.update(state, Observation(step=20, validation=worse))
+    assert (decision.action == "rollback") is fails
+
+
 @pytest.mark.parametrize(("epoch", "fails"), [(None, False), (100, False), (10, True)])
 def test_unseen_training_batches_speak_where_validation_lags_behind(
     epoch: int | None, fails: bool
@@ -167,7 +188,7 @@ def test_unseen_training_batches_speak_where_validation_lags_behind(
     for step in range(1, 21):
         loss = 2.0 - 0.05 * step
         _, state = pilot.update(state, Observation(step=step, train_loss=loss))
-    spoiled = Evaluation.of(OFFSETS + 2 + rough - rough.mean() + 1.5)
+    spoiled = Evaluation.of(OFFSETS + 2 + rough - rough.mean() + 3.0)
     decision, _ = pilot.update(state, Observation(step=20, validation=spoiled))
     assert (decision.action == "rollback") is fails
 

@@ -135,7 +135,8 @@ class TrialController(TrialSettings):
         early, late = halves(state, self)
         seen = change(new, first, late, early)
         figures = figures_of(new, first, seen)
-        if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=self.harm):
+        doubt = self.keep_level if self._trusted(state) else self.harm
+        if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=doubt):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             if relieved(new, state.failed, first, share=self.relief):
                 state = replace(state, failed=new)

@@ -44,7 +44,7 @@ class TrialSettings:
             annealed steps make it better at that level, only the latter. Not in the first
             `trusted_epochs`, nor without a second look.
         trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
-            is left at `keep_level` instead of `late_harm`.
+            is left at `keep_level` instead of `harm` and `late_harm`.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is first multiplied and divided
             by this, and further on where validation goes on falling.
