@@ -36,8 +36,11 @@ _AT_ONCE = TrialController(second_look=False)
 VARIANTS = {
     "as it is": Pilot(),
     "the same rate as a number of one's own": Pilot(off_by=1.0 + 1e-9),
-    "a recommendation is never trusted": Pilot(policy=TrialController(trusted_epochs=0.0)),
-    "a recommendation is always trusted": Pilot(policy=TrialController(trusted_epochs=NEVER)),
+    "a recommendation is left as a number of one's own is": Pilot(
+        policy=TrialController(sure_harm=0.1)
+    ),
+    "data are new for no epoch": Pilot(policy=TrialController(new_epochs=0.0)),
+    "data are always new": Pilot(policy=TrialController(new_epochs=NEVER)),
     "without warm-up": Pilot(policy=TrialController(warmup_frac=1e-9)),
     "no cut, no roll-back in the rest": Pilot(policy=_NO_CUT),
     "learning by heart is not cut": Pilot(policy=TrialController(heart_factor=1.0)),

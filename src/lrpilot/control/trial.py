@@ -135,8 +135,8 @@ class TrialController(TrialSettings):
         early, late = halves(state, self)
         seen = change(new, first, late, early)
         figures = figures_of(new, first, seen)
-        doubt = self.keep_level if self._trusted(state) else self.harm
-        if seen.difference > self.margin * abs(first.mean) and seen.worse(doubt=doubt):
+        far = seen.difference > self.margin * abs(first.mean)
+        if far and seen.worse(doubt=self.sure_harm if state.founded else self.harm):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             if relieved(new, state.failed, first, share=self.relief):
                 state = replace(state, failed=new)
@@ -279,7 +279,8 @@ class TrialController(TrialSettings):
         early = state.step + max(1, round(self.look_frac * state.budget.steps))
         if state.phase == "warmup" and not self.nearly_new(state.budget, early):
             check = early
-        kept = self.stretch_reserve if self._trusted(state) else 0
+        watched_less = state.founded and self.nearly_new(state.budget, state.step)
+        kept = self.stretch_reserve if watched_less else 0
         if state.budget.evaluations - state.validations < 2 + kept:
             check = state.budget.steps
         state = replace(state, phase="rest", begun=state.step, check=check)
@@ -356,14 +357,9 @@ class TrialController(TrialSettings):
 
     # -- small pieces -----------------------------------------------------------------------
 
-    def _trusted(self, state: TrialState) -> bool:
-        """Whether the rate is a recommendation's, on data still nearly new."""
-        return state.founded and self.nearly_new(state.budget, state.step)
-
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
         far = seen.difference > self.late_margin * abs(reference.mean)
-        doubt = self.keep_level if self._trusted(state) else self.late_harm
-        return far and seen.worse(doubt=doubt)
+        return far and seen.worse(doubt=self.sure_harm if state.founded else self.late_harm)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
         before = halves(state, self)[1]

@@ -15,6 +15,7 @@ class TrialSettings:
         warmup_frac: Share of the budget in which the rate rises.
         harm, margin: The warm-up failed if validation is worse by this share, at this one-sided
             p-value.
+        sure_harm: The p-value at which a recommendation is left, in the warm-up and after it.
         most_losses: About so many training losses a tenth of the run, evenly spread, are kept for
             that, and while batches are new against a roll-back that they do not bear out.
         restart_factor: Level of a new warm-up, as a share of one that failed.
@@ -31,8 +32,8 @@ class TrialSettings:
         rest_frac: Share of the budget between validations in the rest.
         look_frac: The same from the warm-up to the first, where examples may be learnt by heart
             until then: what a roll-back returns to should be early.
-        late_harm, late_margin: The same as `harm` and `margin`, in the rest. After `trusted_epochs`
-            a state is the best one only if it is better at `late_harm`, too.
+        late_harm, late_margin: The same as `harm` and `margin`, in the rest. After `new_epochs` a
+            state is the best one only if it is better at `late_harm`, too.
         second_look, least_settle: One that is worse is asked again after as many steps as a branch
             has, annealed to zero, where there are so many at least, and a validation can be had.
         cut_factor: Level after a roll-back in the rest, or a trial both of whose branches did harm,
@@ -42,21 +43,22 @@ class TrialSettings:
             since the start, and is not better than before at `late_harm`, training learns its
             examples by heart: back to the best state, and the level is multiplied by this. Where
             annealed steps make it better at that level, only the latter. Not in the first
-            `trusted_epochs`, nor without a second look.
-        trusted_epochs: For so many epochs, in which little can be learnt by heart, a recommendation
-            is left at `keep_level` instead of `harm` and `late_harm`.
+            `new_epochs`, nor without a second look.
+        new_epochs: For so many epochs data are nearly new: little can be learnt by heart.
         max_rollbacks: Roll-backs after which a worse validation changes nothing any more.
         stretch_factor: The change of the weights since the start is first multiplied and divided
             by this, and further on where validation goes on falling.
         further_doubt, back_doubt: So many times its error over examples the slope must at least be.
         most_stretches: Validations for that, at most.
-        stretch_reserve: Validations that are left for that while a recommendation is trusted.
+        stretch_reserve: Validations that are left for that while a recommendation runs on data
+            nearly new.
         own_head_rate: A new head on a pretrained body takes larger steps than the rest, as far as
             its inputs allow (the host sees to it).
     """
 
     warmup_frac: float = 0.1  # assumed: the usual share
     harm: float = 0.1  # assumed
+    sure_harm: float = 0.005  # measured: docs/log.md, "Mild doubts about a recommendation"
     most_losses: int = 100  # assumed: more tell no more, and are carried along at every step
     margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
     restart_factor: float = 1 / 8  # assumed: a band's half-width
@@ -78,7 +80,7 @@ class TrialSettings:
     heart_held: float = 0.85  # measured: docs/log.md, "Learning by heart"
     heart_factor: float = 1 / 3  # measured: docs/log.md, better than half
     keep_level: float = 0.005  # assumed: .05 shared over ten validations
-    trusted_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
+    new_epochs: float = 2.0  # assumed: before, few examples mislead (docs/log.md)
     max_rollbacks: int = 8  # assumed
     stretch_factor: float = 1.1  # measured: docs/log.md, "The lowest point of a parabola"
     further_doubt: float = 1.4  # measured: docs/log.md, the same
@@ -98,4 +100,4 @@ class TrialSettings:
     def nearly_new(self, budget: Budget, step: int) -> bool:
         """Whether little can be learnt by heart up to a step."""
         epoch = budget.steps_per_epoch
-        return epoch is None or step <= self.trusted_epochs * epoch
+        return epoch is None or step <= self.new_epochs * epoch
