@@ -233,7 +233,8 @@ def run(folder: Path, model: Any, **how: Any) -> Autopilot:
     """A new head on a body."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
-    return steer(folder, model, optimizer, x, start_lr=1e-3, **how)
+    facts = RunFacts(params=1e7)  # what the sizes of the weights suggest is then near the number
+    return steer(folder, model, optimizer, x, start_lr=1e-3, facts=facts, **how)
 
 
 def test_what_the_inputs_showed_is_in_the_record(tmp_path: Path) -> None:

@@ -84,10 +84,10 @@ def test_a_resumed_run_that_goes_back_to_the_very_beginning_sees_its_batches(
 ) -> None:
     """Saved in the first pass, after which the run begins anew."""
     (tmp_path / "cut").mkdir()
-    expected, _ = train(tmp_path, start_lr=0.06)
+    expected, _ = train(tmp_path, start_lr=0.1)
     assert any(e.get("back_to") == 0 for e in RunRecord.read(tmp_path).of("decision"))
-    train(tmp_path / "cut", start_lr=0.06, stop=7)
-    resumed, _ = train(tmp_path / "cut", start_lr=0.06, resume=tmp_path / "cut" / "checkpoint")
+    train(tmp_path / "cut", start_lr=0.1, stop=7)
+    resumed, _ = train(tmp_path / "cut", start_lr=0.1, resume=tmp_path / "cut" / "checkpoint")
     assert story(tmp_path) == story(tmp_path / "cut")
     for a, b in zip(expected.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
