@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from lrpilot.control.types import Budget
 from lrpilot.facts import Recommendation, RunFacts
-from lrpilot.integrations._reference import LIVE_SHARE, best_step, reference_rate
+from lrpilot.integrations._reference import best_step, reference_rate
 from lrpilot.integrations._start import starting_point, towards
 from lrpilot.recommend import recommend
 
@@ -144,15 +145,15 @@ def test_a_number_of_the_users_comes_with_the_reference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "steps", "moved"),
+    ("facts", "steps", "half_way"),
     [
         ({}, 100, True),
         ({}, 300, False),  # trials can tell
         ({"family": "bert"}, 100, False),  # published
     ],
 )
-def test_a_model_that_nobody_published_starts_near_the_reference(
-    facts: dict[str, Any], steps: int, moved: bool
+def test_a_model_that_nobody_published_starts_half_way_to_the_reference(
+    facts: dict[str, Any], steps: int, half_way: bool
 ) -> None:
     model = torch.nn.Linear(100, 100)
     seen, start = starting_point(
@@ -161,15 +162,15 @@ def test_a_model_that_nobody_published_starts_near_the_reference(
     )  # fmt: skip
     alone = recommend(seen).peak_lr
     live = best_step(10_100) / 100
-    between = alone ** (1 - LIVE_SHARE) * live**LIVE_SHARE if moved else alone
+    between = math.sqrt(alone * live) if half_way else alone
     assert start.peak_lr == pytest.approx(between, rel=0.05)
-    assert start.peak_lr != alone or not moved
-    assert ("weights" in [reason.rule for reason in start.reasons]) is moved
+    assert start.peak_lr != alone or not half_way
+    assert ("weights" in [reason.rule for reason in start.reasons]) is half_way
 
 
-def test_the_band_goes_with_it() -> None:
+def test_a_large_share_goes_most_of_the_way_and_the_band_with_it() -> None:
     start = Recommendation(peak_lr=1e-4, low=1e-5, high=1e-3)
-    up = towards(start, 10.0)
-    assert (up.peak_lr, up.low, up.high) == (1.0, 1e-5, 1.0)
-    down = towards(start, 1e-9)
+    up = towards(start, 1.0, 0.5)
+    assert (up.peak_lr, up.low, up.high) == (0.01, 1e-5, 0.01)
+    down = towards(start, 1e-9, 0.8)
     assert (down.peak_lr, down.low, down.high) == (1e-8, 1e-8, 1e-3)

@@ -8,7 +8,7 @@ import torch
 
 from lrpilot.integrations._head import HeadSteps, last_layer, watch_inputs
 from lrpilot.integrations._rates import Rates
-from lrpilot.integrations._reference import head_rate, trains_alone
+from lrpilot.integrations._reference import head_rate, trains_alone, weights_share
 from lrpilot.integrations._session import Session
 from lrpilot.integrations._start import towards
 
@@ -44,7 +44,7 @@ def attend_head(
     def begin(inputs: float) -> None:
         if inputs > 0.0:
             suggested = head_rate(head.weight, inputs, facts)
-            moved = towards(start, suggested, "the inputs of its head")
+            moved = towards(start, suggested, weights_share(facts), "the inputs of its head")
             told = f"the head, which trains alone, begins at {moved.peak_lr:.2g}"
             lr = rates.move_peak(moved.peak_lr / start.peak_lr)
             session.head_seen(moved, inputs, told, lr=lr)

@@ -21,9 +21,9 @@ _OVER_ADAM = {"adamw": 1.0, "lion": 0.4, "adafactor": 1.0, "adafactor-relative":
 # measured: docs/log.md, "A head alone, by its inputs": nats by which a step moves its outputs; 2 is
 # too little, 8 spoils warm-ups
 _HEAD_MOVE = 4.0
-# measured: scripts/control_reference.py, where two thirds are as good, and docs/log.md, as above:
-# so much of the way from a recommendation for a model that nobody published to the live model's
-LIVE_SHARE = 0.8
+# measured: scripts/control_reference.py, where up to four fifths are as good; and docs/log.md, as
+# above: where no sweep stands behind the prior, it errs twice as far as the weights do
+_SHARE, _LARGE_SHARE = 0.5, 0.8
 _LEAST_SIZE = 1e-3  # paper: Adafactor's eps2, the least size that it takes a tensor for
 _METHODS = ("full", "lora", "qlora")  # those of the sweeps, and what is trained like LoRA
 _ADAMS = ("adam", "nadam", "radam", "fusedadam", "pagedadam")  # class names begin so
@@ -79,6 +79,12 @@ def head_rate(head: Any, inputs: float, facts: RunFacts) -> float:
 def trains_alone(optimizer: Any, facts: RunFacts) -> bool:
     """Whether a head trains alone, with an optimizer whose steps are known."""
     return facts.method == "linear-probe" and _known(optimizer, facts)
+
+
+def weights_share(facts: RunFacts) -> float:
+    """How much the weights count, on a log scale, beside a recommendation without a family."""
+    rough = facts.method == "linear-probe" or facts.optimizer == "adafactor-relative"
+    return _LARGE_SHARE if rough else _SHARE
 
 
 def sizes_speak(optimizer: Any, facts: RunFacts) -> bool:

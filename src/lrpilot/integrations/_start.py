@@ -9,7 +9,7 @@ from lrpilot.control.types import Budget
 from lrpilot.errors import InputError
 from lrpilot.facts import Reason, Recommendation, RunFacts
 from lrpilot.integrations._head import head_ratio
-from lrpilot.integrations._reference import LIVE_SHARE, reference_rate
+from lrpilot.integrations._reference import reference_rate, weights_share
 from lrpilot.recommend import facts_from_module, recommend
 from lrpilot.recommend.answer import tidy_rate
 
@@ -49,7 +49,7 @@ def starting_point(
         start = recommend(seen)
         suggested = reference if budget.short else None
         if start.basis == "prior" and suggested is not None:
-            start = towards(start, suggested)
+            start = towards(start, suggested, weights_share(seen))
     own = getattr(policy, "own_head_rate", False)
     ratio = head_ratio(model, optimizer, seen) if own else None
     return seen, start if ratio is None else _with_head(start, ratio, seen.method)
@@ -87,17 +87,19 @@ def _with_head(start: Recommendation, ratio: float, method: str) -> Recommendati
 
 
 def towards(
-    start: Recommendation, suggested: float, by: str = "the sizes of its weights"
+    start: Recommendation, suggested: float, share: float, by: str = "the sizes of its weights"
 ) -> Recommendation:
     """A recommendation for a model that nobody published, moved to what the live model suggests.
 
     Args:
         start: The recommendation; its band is widened to hold the new peak.
         suggested: The rate that the live model suggests.
+        share: How much of the way, on a log scale.
         by: What of it does.
     """
-    peak = tidy_rate(start.peak_lr ** (1.0 - LIVE_SHARE) * suggested**LIVE_SHARE)
-    text = f"{by} suggest {suggested:.2g}: {LIVE_SHARE:.0%} of the way"
+    peak = tidy_rate(start.peak_lr ** (1.0 - share) * suggested**share)
+    way = "half-way" if share == 0.5 else f"{share:.0%} of the way"
+    text = f"{by} suggest {suggested:.2g}: {way}"
     reason = Reason(rule="weights", text=text, factor=peak / start.peak_lr)
     return replace(
         start, peak_lr=peak, low=min(start.low, peak), high=max(start.high, peak),
