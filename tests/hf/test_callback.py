@@ -129,7 +129,7 @@ def test_under_the_constant_policy_the_rate_is_the_users_schedule(
 
 
 def test_gradient_accumulation_counts_optimizer_steps(tmp_path: Path) -> None:
-    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", start_lr=1e-4)
+    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", start_lr=1e-4, policy="constant")
     trainer(tmp_path, [pilot], gradient_accumulation_steps=3, max_steps=6).train()
     steps = RunRecord.read(tmp_path).of("step")
     assert [e["step"] for e in steps] == list(range(1, 7))

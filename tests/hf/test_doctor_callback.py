@@ -108,7 +108,7 @@ def test_the_real_rules_see_a_constant_rate_without_validation(tmp_path: Path) -
 
 def test_the_autopilot_brings_it_along(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("lrpilot.diagnose.rules.RULES", RULES)
-    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", start_lr=2e-3)
+    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", start_lr=1e-2)
     trainer(tmp_path, pilot, eval_strategy="no").train()
     assert [f.rule for f in pilot.findings] == ["second", "fifth", "plateau"]
     assert [e["rule"] for e in RunRecord.read(tmp_path).of("finding")] == [
