@@ -34,6 +34,7 @@ LENDERS = {  # family and method of a sweep: the bench's task that has the model
     ("gpt2", "lora"): "bytes-lora",
 }
 SHARES = (0.25, 0.5, 0.67, 0.8)
+MIDDLE = 7.0  # log10 of the parameters at which the product is told
 
 
 def unknown(sweep: Sweep) -> float:
@@ -63,7 +64,7 @@ def main() -> None:
         others = [other for other in sweeps if other[0] != key[0]]
         alike = float(np.mean([steps[other] for other in others]))
         slope, middle = fit(others, sizes, steps)
-        step = middle + slope * (sizes[key] - 7.0)
+        step = middle + slope * (sizes[key] - MIDDLE)
         print(
             f"{key[0]:13}{key[1]:5}{len(found):2} sweeps: median root {10 ** roots[key]:.0f}, best"
             f" rate {10 ** (steps[key] - roots[key]):.1e}, product {10 ** steps[key]:.2f};"
@@ -72,15 +73,15 @@ def main() -> None:
         best = np.array([sweep.best_log_rate for sweep in found])
         prior = np.array([unknown(sweep) for sweep in found])
         weights = step - roots[key]
-        guesses = [prior, np.array(alike - roots[key]), np.array(weights)]
+        guesses = [prior, alike - roots[key], weights]
         guesses += [share * weights + (1 - share) * prior for share in SHARES]
         errors.append([np.mean((guess - best) ** 2) for guess in guesses])
     slope, middle = fit(list(sweeps), sizes, steps)
     print(f"all: {10**middle:.3f} at ten million parameters, to the power {slope:.2f}")
     alone, alike, weights, *between = np.sqrt(np.mean(errors, axis=0))
-    print(f"unknown: recommendation {alone:.2f}, weights {weights:.2f} ({alike:.2f} by one product")
     told = ", ".join(f"{share:.0%} {e:.2f}" for share, e in zip(SHARES, between, strict=True))
-    print(f"for all), so much of the way from the one to the other: {told}")
+    print(f"unknown: recommendation {alone:.2f}, weights {weights:.2f}, by one product {alike:.2f}")
+    print(f"so much of the way from the recommendation to the weights: {told}")
 
 
 def fit(keys: list[Any], sizes: dict[Any, float], steps: dict[Any, float]) -> tuple[float, float]:
@@ -92,7 +93,7 @@ def fit(keys: list[Any], sizes: dict[Any, float], steps: dict[Any, float]) -> tu
     """
     families = [family for family, _ in keys]
     votes = [families.count(family) ** -0.5 for family in families]
-    x, y = [sizes[key] - 7.0 for key in keys], [steps[key] for key in keys]
+    x, y = [sizes[key] - MIDDLE for key in keys], [steps[key] for key in keys]
     slope, middle = np.polyfit(x, y, 1, w=votes)
     return float(slope), float(middle)
 

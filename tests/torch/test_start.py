@@ -102,6 +102,7 @@ def test_a_head_with_a_rate_of_its_own_does_not_count() -> None:
         (torch.optim.AdamW, {"method": "prompt"}, False),
         (torch.optim.AdamW, {"method": "linear-probe"}, False),
         (torch.optim.AdamW, {"task": "dpo"}, False),
+        (torch.optim.AdamW, {"params": None}, False),
     ],
 )
 def test_not_every_optimizer_nor_method_has_a_reference(

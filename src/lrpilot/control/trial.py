@@ -10,8 +10,8 @@
   lower branch, whose steps are not lost. A recommendation knows as much, and is not tried.
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate.
-  While data are nearly new training's batches must bear it out, and a recommendation is left for a
-  sure worsening alone; later a state is the best only if it is surely better. One that is not
+  A recommendation is left for a sure worsening alone. While data are nearly new training's batches
+  must bear it out; later a state is the best only if it is surely better. One that is not
   surely better, while training learns its examples by heart, is asked again; if it still falls
   short, it is back to the best state at a third of the rate, or on at that if surely better now.
 - At the end the annealed state is kept, unless an earlier one is truly better.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -111,21 +112,23 @@ class Logits(nn.Module):
         return logits
 
 
-def _new_resnet() -> nn.Module:
+def new_resnet(classes: int = 9) -> nn.Module:
+    """ResNet-50-thin with a new head."""
     auto = packages.transformers().AutoModelForImageClassification
-    return Logits(auto.from_pretrained(demo_image.model_folder(), num_labels=9))
+    return Logits(auto.from_pretrained(demo_image.model_folder(), num_labels=classes))
 
 
 @cache
-def _efficientnet_weights() -> dict[str, torch.Tensor]:
-    path = fetch_package(EFFICIENTNET) / "weights.pth"
+def _weights(path: Path) -> dict[str, torch.Tensor]:
     weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
     return weights
 
 
-def _new_efficientnet() -> nn.Module:
-    model = packages.load("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
-    model.load_state_dict(_efficientnet_weights())
+def new_efficientnet(package: Package = EFFICIENTNET) -> nn.Module:
+    """The EfficientNet whose weights a package holds, with a new head for ten classes."""
+    name = package.name.removesuffix("-pytorch-model")
+    model = packages.load("efficientnet_lite_pytorch").EfficientNet.from_name(name)
+    model.load_state_dict(_weights(fetch_package(package) / "weights.pth"))
     model._fc = nn.Linear(model._fc.in_features, 10)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -137,7 +140,7 @@ def _new_efficientnet() -> nn.Module:
 def _build(seed: int, *, emoji: bool) -> Workload:
     train, validation, test = _emoji() if emoji else _digits()
     return Workload(
-        new_model=_new_resnet if emoji else _new_efficientnet,
+        new_model=new_resnet if emoji else new_efficientnet,
         losses=losses,
         correct=correct,
         train=train,
