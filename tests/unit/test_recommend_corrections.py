@@ -31,16 +31,17 @@ def test_shortness_grows_as_the_model_shrinks_and_fades_with_the_steps() -> None
 
 
 ADAM = corrections.ShortRuns(
-    {"slope": 0.5, "convolution": 0.8, "few": 0.4, "repeated": -0.2, "classes": 0.5}, 0.3
-)
+    {"slope": 0.5, "convolution": 0.8, "few": 0.4, "few-slope": 0.2, "repeated": -0.2,
+     "classes": 0.5}, 0.3
+)  # fmt: skip
 SGD = corrections.ShortRuns({"text": 0.9, "convolution": 0.3, "few": 0.6}, 0.2)
 FITTED = {"adam": ADAM, "sgd": SGD}
 
 
 @pytest.mark.parametrize(
     ("group", "architecture", "by"),
-    [("weights", "encoder", 0.5), (None, None, 0.5), ("few", "decoder", 0.4),
-     ("weights", "cnn", 0.8), ("few", "cnn", 0.4)],
+    [("weights", "encoder", 0.5), (None, None, 0.5), ("few", "decoder", 0.6),
+     ("weights", "cnn", 0.8), ("few", "cnn", 0.6)],
 )  # fmt: skip
 def test_the_short_run_shift_grows_with_the_size_and_lora_has_one_of_its_own(
     group: str | None, architecture: str | None, by: float

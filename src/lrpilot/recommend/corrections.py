@@ -78,8 +78,8 @@ def swept_with(case: Case) -> str:
 def regressors(case: Case) -> dict[str, float]:
     """What the slopes of `ShortRuns` are multiplied by.
 
-    Adam: the size, to SIZE_POWER, of transformers and of convolutional nets; instead of that, one
-    amount for few weights (LoRA); powers of ten of epochs, for each power of ten above
+    Adam: the size, to SIZE_POWER, of transformers and of convolutional nets; for few weights (LoRA)
+    an amount, and a slope of their own; powers of ten of epochs, for each power of ten above
     LEAST_PARAMS, since a larger model learns examples that it sees again by heart; powers of ten of
     classes over two.
     SGD: text, on which there is no recipe of it; the size of convolutional nets; few weights.
@@ -101,6 +101,7 @@ def regressors(case: Case) -> dict[str, float]:
         "slope": size * (not cnn and not few),
         "convolution": size * (cnn and not few),
         "few": whole * few,
+        "few-slope": size * few,
         "repeated": whole * log10(epochs) * larger,
         "classes": whole * log10(classes / 2),
     }
