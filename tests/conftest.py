@@ -1,4 +1,4 @@
-"""No test asks a hub for anything; sums come out the same whatever else the machine does."""
+"""No test asks a hub for anything, and each process computes on one thread."""
 
 import os
 

@@ -223,7 +223,7 @@ def _fit_gaps(gaps: Sequence[tuple[Sweep, float]]) -> ShortRuns:
     root = np.sqrt(share)
     found = np.linalg.lstsq(design * root[:, None], above * root, rcond=None)[0]
     off = above - design @ found
-    free = max(1.0, share.sum() - len(found))  # one at least, where models are left out
+    free = max(1.0, share.sum() - len(found))  # assumed: one at least, where models are left out
     sd = float(np.sqrt(share @ off**2 / free))
     return ShortRuns(dict(zip(rows[0], found.tolist(), strict=True)), sd)
 
