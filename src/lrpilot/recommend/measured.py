@@ -1,6 +1,6 @@
 """Short sweeps of small models, our own: what recipes do not cover.
 
-AdamW and SGD, on a CPU or a GPU. Those with a warm-up, by `scripts/recommend_sweeps.py`, train as the
+AdamW and SGD, on a CPU or GPU. Those with a warm-up, by `scripts/recommend_sweeps.py`, train as the
 autopilot does and score the loss of a test part; the correction for short runs is fitted to them.
 The others are single runs, scores on 300 to 500 examples: good for the power of ten of the best
 rate, not for its digits.
