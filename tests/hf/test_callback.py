@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,29 @@ def test_one_argument_steers_and_records(tmp_path: Path) -> None:
     assert pilot.outcome is not None
     assert pilot.outcome.status == "finished"
     assert record.header["facts"]["model"] == "bert"
+
+
+@pytest.mark.parametrize("schedule", ["linear", "constant", "cosine"])
+def test_it_ends_in_time_whatever_the_schedule(
+    schedule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step lasts a second, of which 60 are given for 400 steps."""
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr("lrpilot.integrations._session.time", clock)
+
+    class Passes(transformers.TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            now[0] += 1.0
+
+    pilot = AutopilotCallback(record=tmp_path / "run.jsonl", max_minutes=1, max_examples=8)
+    made = trainer(tmp_path, [Passes(), pilot], max_steps=400, lr_scheduler_type=schedule)
+    made.train()
+    assert 50 <= made.state.global_step <= 60
+    assert pilot.outcome is not None
+    assert (pilot.outcome.status, pilot.outcome.step) == ("finished", made.state.global_step)
+    rates = [event["lr"] for event in RunRecord.read(tmp_path).of("step")]
+    assert rates[-1] < 0.1 * max(rates)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "constant", "cosine"])

@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -148,6 +150,25 @@ def test_the_baseline_has_no_doctor_either(model: Path, data: Path, tmp_path: Pa
     more = ("--steps", "20", "--no-doctor", "--test", str(test), "--baseline", "1e-5")
     assert tune(model, data, output, *more) == 0
     assert doctor_s(output) == doctor_s(output / "baseline") == 0
+
+
+def test_the_baseline_takes_as_many_steps_as_fitted_into_the_time(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look at the clock takes a fifth of a second, so a step takes about one."""
+    looks = count()
+    clock = SimpleNamespace(perf_counter=lambda: 0.2 * next(looks))
+    monkeypatch.setattr("lrpilot.integrations._session.time", clock)
+    output, test = tmp_path / "run", write_table(tmp_path / "test.csv", rows=40, seed=1)
+    more = ("--steps", "300", "--max-minutes", "1", "--test", str(test), "--baseline", "1e-3")
+    assert tune(model, data, output, *more) == 0
+    (end,) = RunRecord.read(output).of("end")
+    assert (end["status"], end["cause"]) == (
+        "finished", f"{end['step']} of 300 steps were taken in the time given"
+    )  # fmt: skip
+    assert 10 < end["step"] < 100
+    assert end["wall_s"] <= 60.0
+    assert len(RunRecord.read(output / "baseline").of("step")) == end["step"]
 
 
 def test_it_learns_and_beats_a_rate_that_is_too_low(finished: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lrpilot.diagnose import BasicRule, History, Seen  # noqa: E402
-from lrpilot.integrations._session import Progress  # noqa: E402
+from lrpilot.integrations._progress import Progress  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
 

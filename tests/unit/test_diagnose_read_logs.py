@@ -264,6 +264,18 @@ def test_findings_and_stretched_weights_change_nothing_that_is_read(tmp_path: Pa
     assert main(["doctor", str(told)]) in (0, 1)
 
 
+def test_a_record_whose_time_was_limited_has_the_steps_that_fitted(tmp_path: Path) -> None:
+    folder = record(tmp_path / "run")
+    plan = one(folder).plan
+    assert (plan.facts.steps, plan.schedule_steps, plan.eval_every_steps) == (20, 20, 5)
+    writer = RecordWriter(folder / "run.jsonl")
+    figures = {"steps": 12, "evaluations": 2}
+    writer.write("decision", step=4, action="hold", rule="time", reason="slow", figures=figures)
+    writer.close()
+    plan = one(folder).plan
+    assert (plan.facts.steps, plan.schedule_steps, plan.eval_every_steps) == (12, 12, 6)
+
+
 def test_a_trainer_that_went_on_after_its_end(tmp_path: Path) -> None:
     log = [{"step": s, "loss": 1 / s} for s in range(1, 11)]
     log.insert(5, {"step": 5, "train_runtime": 1.0, "train_loss": 0.5})

@@ -183,12 +183,19 @@ def test_a_score_metric_is_better_when_higher():
     [
         ({"status": "interrupted"}, "Interrupted after one step of 10."),
         ({"status": "diverged"}, "Diverged: stopped after one step of 10."),
+        ({"status": "finished"}, "Finished one step of 10."),
         (None, "Unfinished: one step of 10 recorded so far."),
     ],
 )
-def test_the_headline_of_runs_that_did_not_finish(end, words):
+def test_the_headline_of_runs_that_did_not_take_all_steps(end, words):
     events = [step(1)] if end is None else [step(1), ("end", 1, end)]
     assert headline(report_data(record(*events))) == words
+
+
+def test_the_verdict_says_why_fewer_steps_were_taken():
+    end = {"status": "finished", "cause": "1 of 10 steps were taken in the time given"}
+    said = verdict(report_data(record(step(1), ("end", 1, end))))
+    assert said[0] == "Why: 1 of 10 steps were taken in the time given."
 
 
 def test_a_run_resumed_after_its_end_is_unfinished():

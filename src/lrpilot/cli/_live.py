@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrpilot.integrations._doctor import sentence
-from lrpilot.integrations._session import Progress
+from lrpilot.integrations._progress import Progress
 
 if TYPE_CHECKING:
     from lrpilot.tune.run import Result

@@ -22,7 +22,7 @@ examples:
   lrpilot tune --demo sentiment
   lrpilot tune --model bert-base-uncased --data reviews.csv --task text-classification --output run
   lrpilot tune --model ./resnet --data photos/ --task image-classification --epochs 5 --output run
-  lrpilot tune --model ./gpt2 --data notes.txt --task text-generation --output run
+  lrpilot tune --model ./gpt2 --data notes.txt --task text-generation --max-minutes 20 --output run
   lrpilot tune --output run --resume
 
 The output folder holds run.jsonl (the record), recommendation.json, model/ (for from_pretrained),
@@ -63,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--image-size", type=int, metavar="N", help="pixels a side")
     how.add_argument("--evaluations", type=int, default=14, metavar="N",
                      help="validations to spend at most (default 14)")  # fmt: skip
+    how.add_argument("--max-minutes", type=float, metavar="M", help="end the training under the"
+                     " autopilot, annealed, within so many minutes, its validations included;"
+                     " loading and the final scores come on top")  # fmt: skip
     how.add_argument("--baseline", type=float, metavar="LR", help="also train with this constant"
                      " peak and linear decay, to compare (a demo does: 1e-5)")  # fmt: skip
     how.add_argument("--no-baseline", action="store_true", help="a demo without its baseline")
@@ -129,6 +132,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         max_length=args.max_length,
         image_size=args.image_size,
         evaluations=args.evaluations,
+        max_minutes=args.max_minutes,
         baseline_lr=baseline,
         seed=args.seed,
         doctor=not args.no_doctor,

@@ -31,7 +31,7 @@ class ConstantController:
         self, state: ConstantState, observation: Observation
     ) -> tuple[Decision, ConstantState]:
         """Follow the anneal, whatever was observed."""
-        state = ConstantState(state.budget, observation.step)
+        state = ConstantState(observation.budget or state.budget, observation.step)
         scale = state.budget.shape(observation.step)
         return Decision(action="hold", lr_scale=scale, rule="constant"), state
 

@@ -78,6 +78,8 @@ class TrialController(TrialSettings):
         loss = observation.train_loss
         learnt = learning(state, observation.step, loss)
         state = replace(state, step=observation.step, **learnt)  # once: it is made at every step
+        if observation.budget is not None:
+            state = state.within(observation.budget)
         if observation.validation is not None:
             return self._on_validation(state, observation.validation)
         if loss is not None and not math.isfinite(loss):

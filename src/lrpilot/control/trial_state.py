@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lrpilot.control.line import Place
@@ -73,6 +74,18 @@ class TrialState:
     line: tuple[Place, ...] = ()
     tried: float = 1.0
     stretches: int = 0
+
+    def within(self, budget: Budget) -> TrialState:
+        """The state with another budget: what is ahead comes as much sooner or later.
+
+        A branch of a trial, and a second look, keep their length, unless the budget ends there.
+        """
+        branch = self.phase in ("higher", "same", "settle") and self.step < budget.steps
+        if budget == self.budget or branch:
+            return self
+        ahead = (budget.steps - self.step) / max(1, self.budget.steps - self.step)
+        check = self.step + math.ceil((self.check - self.step) * ahead)
+        return replace(self, budget=budget, check=check)
 
     def dump(self) -> dict[str, Any]:
         """The state as JSON types."""

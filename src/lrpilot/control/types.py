@@ -28,6 +28,8 @@ class Budget:
             spike asks for.
         anneal: Whether the controller brings the rate to zero. False where a schedule of the
             user's already does.
+        scheduled: Steps in which that schedule does, where the run became shorter for lack of time:
+            then the rate is brought to zero at the run's end. None: it ends with the run.
 
     Raises:
         InputError: A count below 1 (or below 0 for evaluations).
@@ -37,6 +39,7 @@ class Budget:
     steps_per_epoch: int | None = None
     evaluations: int = 16
     anneal: bool = True
+    scheduled: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -53,7 +56,11 @@ class Budget:
 
     def shape(self, step: int) -> float:
         """The anneal's factor for the step that follows `step` done ones: 1 at 0, 0 at the end."""
-        return max(0.0, 1.0 - step / self.steps) if self.anneal else 1.0
+        if self.anneal:
+            return max(0.0, 1.0 - step / self.steps)
+        if self.scheduled is None or step >= self.scheduled:
+            return 1.0
+        return max(0.0, 1.0 - step / self.steps) / (1.0 - step / self.scheduled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +72,15 @@ class Observation:
         train_loss: Mean training loss of the step; None on a validation.
         grad_norm: Norm of the step's gradient where the host knows it.
         validation: The validation; None on a training step.
+        budget: What the run may spend, where its time changed that; None: as it was told. A
+            controller may heed it later, or not at all: training ends with it in any case.
     """
 
     step: int
     train_loss: float | None = None
     grad_norm: float | None = None
     validation: Evaluation | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

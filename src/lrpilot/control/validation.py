@@ -106,6 +106,11 @@ class ValidationController:
                 f"an observation of step {observation.step} after step {state.step}: a roll-back"
                 " does not turn the step count back, repeated steps are spent too"
             )
+        if observation.budget is not None and observation.budget != state.budget:
+            fresh = evaluation_steps(observation.budget, climb_frac=self.climb_frac)
+            past = [step for step in state.plan if step < observation.step]
+            plan = (*past, *(step for step in fresh if step >= observation.step))
+            state = replace(state, budget=observation.budget, plan=plan)
         if observation.validation is not None:
             return self._on_validation(state, observation.step, observation.validation)
         return self._on_step(state, observation)

@@ -143,6 +143,11 @@ class HeadSteps:
         self._rate = None
         self._on_inputs(self._ratio, inputs)
 
+    def follow(self, factor: float) -> None:
+        """Keep the head's own rate, bounded by its inputs, where the peak rises by a factor."""
+        if self._ratio is not None:
+            self._ratio = max(1.0, self._ratio / max(1.0, factor))
+
     def _part(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if self._whole:  # the last step raised
             self._join(optimizer)

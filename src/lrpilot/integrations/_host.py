@@ -1,9 +1,11 @@
-"""What a framework must be able to do for the session: six things."""
+"""What a framework must be able to do for the session: seven things."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from lrpilot.control import Budget
+from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation
 
 
@@ -36,6 +38,10 @@ class Host(Protocol):
 
         A factor of 1 gives the snapshot's weights exactly.
         """
+        ...
+
+    def shorten(self, budget: Budget) -> Recommendation:
+        """Set the peak to what suits a run that became shorter; return the recommendation."""
         ...
 
     def stop(self) -> None:

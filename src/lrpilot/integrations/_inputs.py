@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import torch
 
+from lrpilot.control import Budget
+from lrpilot.facts import Recommendation
 from lrpilot.integrations._head import HeadSteps, last_layer, watch_inputs
 from lrpilot.integrations._rates import Rates
 from lrpilot.integrations._reference import head_rate, trains_alone, weights_share
 from lrpilot.integrations._session import Session
-from lrpilot.integrations._start import towards
+from lrpilot.integrations._start import shortened, towards
 
 
 def attend_head(
@@ -51,3 +53,15 @@ def attend_head(
 
     steps.handles.append(watch_inputs(head, begin))
     return steps
+
+
+def shorten(
+    model: torch.nn.Module, session: Session, rates: Rates, head: HeadSteps, budget: Budget
+) -> Recommendation:
+    """Move a begun run's peak to what is recommended for fewer steps."""
+    start = session.recommendation
+    moved = shortened(model, rates.optimizer, start, session.facts, session.planned, budget)
+    factor = moved.peak_lr / start.peak_lr
+    rates.move_peak(factor)
+    head.follow(factor)
+    return moved

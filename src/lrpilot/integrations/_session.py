@@ -6,48 +6,23 @@ through the host, and writes everything down. It knows no framework.
 
 from __future__ import annotations
 
-import datetime
-import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-import lrpilot
 from lrpilot.control import Budget, Controller, Decision, Observation
 from lrpilot.diagnose.finding import Finding
 from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._doctor import LiveDoctor, as_event
 from lrpilot.integrations._host import Host
+from lrpilot.integrations._progress import Progress, Spent, header
+from lrpilot.integrations._time import TimeLimit
 from lrpilot.metric import Evaluation
 from lrpilot.outcome import Outcome
-from lrpilot.record import STRETCH, VERSION, RecordWriter
+from lrpilot.record import STRETCH, RecordWriter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What a live display shows after a step."""
-
-    step: int
-    steps: int
-    train_loss: float | None
-    lr: float
-    validation: Evaluation | None
-    decision: Decision | None
-    wall_s: float
-    findings: tuple[Finding, ...] = ()  # of the doctor, new since the last call
-
-
-@dataclass(slots=True)
-class Spent:
-    """Seconds spent by the autopilot: deciding and recording, validating, copying, diagnosing."""
-
-    own_s: float = 0.0
-    evaluate_s: float = 0.0
-    snapshot_s: float = 0.0
-    evaluations: int = 0
-    snapshots: int = 0
-    doctor_s: float = 0.0
+_EARLY, _EARLY_FRAC = 4, 0.1  # assumed: steps, and their share, after which the peak is settled
 
 
 class Session:
@@ -64,6 +39,8 @@ class Session:
         metric: Name and unit of the validation values, for the record.
         on_progress: Called after each step and validation.
         doctor: Watches the run and speaks at validations; None for none.
+        max_minutes: Wall time of the run: fewer steps are taken where not all fit, and the budget
+            becomes what does. None: no limit.
     """
 
     def __init__(
@@ -79,10 +56,12 @@ class Session:
         metric: Mapping[str, str] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         doctor: LiveDoctor | None = None,
+        max_minutes: float | None = None,
     ) -> None:
         self.controller = controller
         self.recommendation = recommendation
-        self.budget = budget
+        self.planned = self.budget = budget
+        self.limit = None if max_minutes is None else TimeLimit(max_minutes)
         self.host = host
         self.facts = facts or RunFacts()
         self.writer = writer or RecordWriter(None)
@@ -112,11 +91,15 @@ class Session:
     def begin(self) -> None:
         """Write the header, set the first rate, and validate the untouched model."""
         self._started = time.perf_counter()
-        self.writer.write("run", **self._header())
+        facts = header(self.controller.name, self.facts, self.recommendation, self.budget)
+        limit = {} if self.limit is None else {"max_minutes": self.limit.limit_s / 60.0}
+        self.writer.write("run", title=self.title, metric=self.metric, **facts, **limit)
         decision, self.state = self.controller.update(self.state, Observation(step=0))
         self.lr = self.host.set_lr_scale(decision.lr_scale)
         if self.budget.evaluations:
             self.validate("start")
+        if self.limit is not None:
+            self.limit.start(self._wall_s(), self.spent)
 
     def step(
         self, loss: float | None, *, grad_norm: float | None = None, lr: float | None = None
@@ -144,7 +127,10 @@ class Session:
         if self.doctor is not None:
             used = self.lr if lr is None else lr
             self.doctor.step(self.step_count, loss=loss, lr=used, grad_norm=grad_norm)
-        self._observe(Observation(step=self.step_count, train_loss=loss, grad_norm=grad_norm))
+        if self.limit is not None:
+            self._fit(self.limit)
+        self._observe(Observation(step=self.step_count, train_loss=loss, grad_norm=grad_norm,
+                                  budget=self._fitted))  # fmt: skip
         self.spent.own_s += time.perf_counter() - start - (self._elsewhere_s - before)
         self._show(loss)
 
@@ -172,7 +158,7 @@ class Session:
         doctor = None if cause == STRETCH else self.doctor  # no step led to those weights
         if doctor is not None:
             doctor.validation(self.step_count, evaluation)
-        self._observe(Observation(step=self.step_count, validation=evaluation))
+        self._observe(Observation(step=self.step_count, validation=evaluation, budget=self._fitted))
         if doctor is not None:  # what was rolled back is settled, and no finding
             self._tell(doctor.look)
         self._show(None)
@@ -190,16 +176,8 @@ class Session:
         """
         self.lr = self.lr if lr is None else lr
         self.recommendation = recommendation
-        self.writer.write(
-            "decision",
-            step=self.step_count,
-            action="hold",
-            rule="head",
-            lr_scale=self.lr / recommendation.peak_lr,
-            lr=self.lr,
-            reason=f"{reason}: its inputs add up to {inputs:.3g}",
-            figures={"inputs": inputs},
-        )
+        reason = f"{reason}: its inputs add up to {inputs:.3g}"
+        self._note("head", reason, {"inputs": inputs})
 
     @property
     def saw_model(self) -> bool:
@@ -223,7 +201,7 @@ class Session:
                 status, cause = "interrupted", cause or "training ended before its budget"
             self.outcome = Outcome(
                 status=status or "finished",  # type: ignore[arg-type]
-                cause=cause or f"all {self.step_count} steps were taken",
+                cause=cause or self._all_taken,
                 step=self.step_count,
                 best_step=self.kept_step,
                 best_value=self.kept_value,
@@ -264,20 +242,40 @@ class Session:
             factor = decision.stretch
             self._timed_snapshot(lambda: self.host.stretch(self.origin, self.kept, factor))
         if decision.reason:
-            self._last_decision = decision
-            self.writer.write(
-                "decision",
-                step=observation.step,
-                action=decision.action,
-                rule=decision.rule,
-                lr_scale=decision.lr_scale,
-                lr=self.lr,
-                reason=decision.reason,
-                figures=dict(decision.figures),
-                **({"back_to": self.kept_step} if decision.action == "rollback" else {}),
-            )
-        if decision.evaluate and self.budget.evaluations:
+            self._tell_decision(observation.step, decision)
+        if not decision.evaluate or not self.budget.evaluations:
+            return
+        if self.limit is None or self.limit.allows(self._wall_s(), self.spent):
             self.validate(_cause(decision, last=last))
+        elif decision.stretch is not None:  # no time to look: back to what is kept
+            self.host.stretch(self.origin, self.kept, 1.0)
+
+    def _fit(self, limit: TimeLimit) -> None:
+        """Make the budget what fits into the time that is left."""
+        limit.stepped(self._wall_s(), self.spent)
+        planned = self._fitted is None
+        self.budget, reason = limit.fit(
+            self.budget, self.planned, self.step_count, self._wall_s(), self.spent
+        )
+        if reason:
+            budget = self.budget
+            if planned and self.step_count <= max(_EARLY, _EARLY_FRAC * budget.steps):
+                before, self.recommendation = self.recommendation, self.host.shorten(budget)
+                if self.recommendation != before:
+                    reason = (
+                        f"{reason}; for so many {self.recommendation.peak_lr:.2g} is recommended"
+                    )
+            self._note("time", reason, {"steps": budget.steps, "evaluations": budget.evaluations})
+
+    @property
+    def _fitted(self) -> Budget | None:
+        return None if self.budget is self.planned else self.budget
+
+    @property
+    def _all_taken(self) -> str:
+        if self.step_count == self.planned.steps:
+            return f"all {self.step_count} steps were taken"
+        return f"{self.step_count} of {self.planned.steps} steps were taken in the time given"
 
     def _keep(self, observation: Observation) -> None:
         self.kept = None  # let the old copy go before the new one is made
@@ -320,6 +318,7 @@ class Session:
             "kept_step": self.kept_step,
             "kept_value": self.kept_value,
             "awaiting": self.awaiting,
+            "budget": None if self._fitted is None else asdict(self._fitted),
             "lr": self.lr,
             "wall_s": self._wall_s(),
             "spent": asdict(self.spent),
@@ -342,13 +341,37 @@ class Session:
         self.kept_step, self.kept_value = data["kept_step"], data["kept_value"]
         self.awaiting, self.lr = data["awaiting"], data["lr"]
         self.spent = Spent(**data["spent"])
+        if data.get("budget") is not None:  # "get": a checkpoint of an older release
+            self.budget = Budget(**data["budget"])
         if self.doctor is not None and data.get("doctor") is not None:
             self.doctor.load(data["doctor"])
         self._wall_before_s = data["wall_s"]
         self._started = time.perf_counter()
+        if self.limit is not None:
+            self.limit.start(self._wall_s(), self.spent)
         self.writer.write("resume", step=self.step_count)
 
     # -- small pieces -----------------------------------------------------------------------
+
+    def _note(self, rule: str, reason: str, figures: Mapping[str, float]) -> None:
+        """Tell what follows from something else than an observation."""
+        scale = self.lr / self.recommendation.peak_lr
+        self._tell_decision(self.step_count, Decision(action="hold", rule=rule, lr_scale=scale,
+                                                      reason=reason, figures=figures))  # fmt: skip
+
+    def _tell_decision(self, step: int, decision: Decision) -> None:
+        self._last_decision = decision
+        self.writer.write(
+            "decision",
+            step=step,
+            action=decision.action,
+            rule=decision.rule,
+            lr_scale=decision.lr_scale,
+            lr=self.lr,
+            reason=decision.reason,
+            figures=dict(decision.figures),
+            **({"back_to": self.kept_step} if decision.action == "rollback" else {}),
+        )
 
     def _wall_s(self) -> float:
         return round(self._wall_before_s + time.perf_counter() - self._started, 4)
@@ -372,20 +395,6 @@ class Session:
                     findings=news,
                 )
             )
-
-    def _header(self) -> dict[str, Any]:
-        return {
-            "version": VERSION,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "lrpilot": lrpilot.__version__,
-            "policy": self.controller.name,
-            "title": self.title,
-            "facts": self.facts.known(),
-            "recommendation": self.recommendation.to_json(),
-            "budget": asdict(self.budget),
-            "metric": self.metric,
-            "environment": {"python": platform.python_version(), "machine": platform.machine()},
-        }
 
 
 def _cause(decision: Decision, *, last: bool) -> str:

@@ -77,6 +77,45 @@ def users_choice(lr: float, *, reference_lr: float | None = None) -> Recommendat
     )
 
 
+def shortened(
+    model: Any,
+    optimizer: Any,
+    start: Recommendation,
+    facts: RunFacts,
+    before: Budget,
+    budget: Budget,
+) -> Recommendation:
+    """The recommendation for a run that became shorter for lack of time.
+
+    Fewer steps want a higher rate: it is multiplied by what the number of steps alone changes.
+
+    Args:
+        model, optimizer: As `starting_point` takes them.
+        start: The recommendation for the longer run; a user's own number is not touched.
+        facts: The completed facts of that.
+        before, budget: The longer run, and the shorter one.
+    """
+    if start.basis == "user":
+        return start
+    epochs = None if facts.epochs is None else facts.epochs * budget.steps / before.steps
+    fewer = replace(facts, steps=budget.steps, epochs=epochs)
+    long, short = (
+        starting_point(model, optimizer, facts=known, start_lr=None, budget=of)[1].peak_lr
+        for known, of in ((facts, before), (fewer, budget))
+    )
+    factor = short / long
+    if factor == 1.0:
+        return start
+    text = f"{budget.steps:,} steps fit into the time, not {before.steps:,}"
+    return replace(
+        start,
+        peak_lr=tidy_rate(start.peak_lr * factor),
+        low=start.low * factor,
+        high=start.high * factor,
+        reasons=(*start.reasons, Reason(rule="time", text=text, factor=factor)),
+    )
+
+
 def _with_head(start: Recommendation, ratio: float, method: str) -> Recommendation:
     why = "for its many classes"
     if method == "full":

@@ -15,9 +15,10 @@ from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._batches import Batches
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
-from lrpilot.integrations._inputs import attend_head
+from lrpilot.integrations._inputs import attend_head, shorten
+from lrpilot.integrations._progress import Progress, Spent
 from lrpilot.integrations._rates import Rates
-from lrpilot.integrations._session import Progress, Session, Spent
+from lrpilot.integrations._session import Session
 from lrpilot.integrations._start import starting_point
 from lrpilot.integrations._steps import StepCounter
 from lrpilot.integrations._torch_state import Snapshot, TorchState, aside
@@ -52,6 +53,9 @@ class Autopilot:
             bear it out (docs/control.md). None: what `lrpilot.recommend` says for `facts`.
         facts: What you know of the run, for the recommendation.
         evaluations: How many validations to spend at most, without the one before training.
+        max_minutes: How long the run may take, validations included, from here to its end. Where
+            `total_steps` do not fit, fewer are taken, and the rate reaches zero after those; it
+            ends with the step or validation in hand at the latest. A resumed run goes on counting.
         policy: "trial", "validation", "constant", or a controller of your own.
         record: File for the run record (JSON Lines); its folder must exist. None keeps none.
         resume_from: A checkpoint folder that `save` wrote, of a run with the same model,
@@ -87,6 +91,7 @@ class Autopilot:
         start_lr: float | None = None,
         facts: RunFacts | None = None,
         evaluations: int = 14,
+        max_minutes: float | None = None,
         policy: str | Controller[Any] = "trial",
         record: str | Path | None = None,
         resume_from: str | Path | None = None,
@@ -123,6 +128,7 @@ class Autopilot:
             writer=RecordWriter(record),
             on_progress=on_progress,
             doctor=LiveDoctor.of(facts, recommendation, budget) if doctor else None,
+            max_minutes=max_minutes,
         )
         if resume_from is not None:
             self._load(Path(resume_from))
@@ -275,6 +281,10 @@ class Autopilot:
     def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
         """Set the weights on the line from one snapshot (0) through another (1)."""
         self._state.stretch(origin, snapshot, factor)
+
+    def shorten(self, budget: Budget) -> Recommendation:
+        """Set the peak to what suits fewer steps; return the recommendation."""
+        return shorten(self._state.model, self._session, self._rates, self._head, budget)
 
     def stop(self) -> None:
         """Nothing to do: `batches` ends, and a loop of the user's own asks `done`."""

@@ -16,13 +16,14 @@ from lrpilot.control import Budget, Controller, controller
 from lrpilot.control.plan import affordable
 from lrpilot.diagnose.finding import Finding
 from lrpilot.errors import InputError
-from lrpilot.facts import RunFacts
+from lrpilot.facts import Recommendation, RunFacts
 from lrpilot.integrations._checkpoint import load_held, load_tree, save_tree, write_folder
 from lrpilot.integrations._doctor import LiveDoctor
 from lrpilot.integrations._examples import evaluate_batches, mean_loss, sample_loader
-from lrpilot.integrations._inputs import attend_head
+from lrpilot.integrations._inputs import attend_head, shorten
+from lrpilot.integrations._progress import Progress
 from lrpilot.integrations._rates import Rates
-from lrpilot.integrations._session import Progress, Session
+from lrpilot.integrations._session import Session
 from lrpilot.integrations._start import starting_point
 from lrpilot.integrations._steps import StepCounter
 from lrpilot.integrations._torch_state import (
@@ -61,6 +62,9 @@ class AutopilotCallback(TrainerCallback):
         max_examples: Validate on so many examples of the evaluation data. None: as many as keep
             all validations together near a tenth of the training's cost; where that were fewer
             than 32, there are 32 and fewer validations.
+        max_minutes: How long the training may take, validations included. Where the Trainer's
+            steps do not fit, fewer are taken, and the rate reaches zero after those; it ends with
+            the step or validation in hand at the latest. A resumed run goes on counting.
         policy: "trial", "validation", "constant", or a controller of your own.
         record: File for the run record; its folder must exist. None keeps none.
         resume_from: A folder that `save` wrote. A checkpoint of Trainer's own needs nothing: its
@@ -81,6 +85,7 @@ class AutopilotCallback(TrainerCallback):
         facts: RunFacts | None = None,
         evaluations: int = 14,
         max_examples: int | None = None,
+        max_minutes: float | None = None,
         policy: str | Controller[Any] = "trial",
         record: str | Path | None = None,
         resume_from: str | Path | None = None,
@@ -93,6 +98,7 @@ class AutopilotCallback(TrainerCallback):
         self._facts = facts
         self._evaluations = evaluations
         self._max_examples = max_examples
+        self._max_minutes = max_minutes
         self._policy = controller(policy) if isinstance(policy, str) else policy
         self._record = record
         self._resume_from = None if resume_from is None else Path(resume_from)
@@ -144,6 +150,7 @@ class AutopilotCallback(TrainerCallback):
             title=self._title,
             on_progress=self._on_progress,
             doctor=LiveDoctor.of(facts, recommendation, budget) if self._doctor else None,
+            max_minutes=self._max_minutes,
         )
         if resumed is not None:
             self._resume(resumed)
@@ -168,7 +175,7 @@ class AutopilotCallback(TrainerCallback):
         if happened:
             self._session.step(loss, lr=self._counter.lr)
         self._ask_for_evaluation(control)
-        if self._stop_asked or self._session.stopped:
+        if self._stop_asked or not self._unfinished:
             control.should_training_stop = True
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -263,6 +270,10 @@ class AutopilotCallback(TrainerCallback):
     def stretch(self, origin: Snapshot, snapshot: Snapshot, factor: float) -> None:
         """Set the weights on the line from one snapshot (0) through another (1)."""
         self._state.stretch(origin, snapshot, factor)
+
+    def shorten(self, budget: Budget) -> Recommendation:
+        """Set the peak to what suits fewer steps; return the recommendation."""
+        return shorten(self._model, self._session, self._rates, self._head, budget)
 
     def stop(self) -> None:
         """Trainer stops at the end of the step, which `on_step_end` asks for."""

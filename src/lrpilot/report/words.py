@@ -17,7 +17,7 @@ def headline(data: ReportData) -> str:
     taken = plural(data.steps, "step")
     planned = f" of {data.budget_steps:,}" if data.budget_steps else ""
     return {
-        "finished": f"Finished {taken}.",
+        "finished": f"Finished {taken}{planned if data.steps < (data.budget_steps or 0) else ''}.",
         "interrupted": f"Interrupted after {taken}{planned}.",
         "diverged": f"Diverged: stopped after {taken}{planned}.",
         "out-of-budget": f"Out of budget after {taken}{planned}.",
@@ -38,7 +38,8 @@ def verdict(data: ReportData) -> tuple[str, ...]:
 
 def _why_stopped(data: ReportData) -> str:
     cause = data.end.cause.strip().rstrip(".")
-    return f"Why: {cause}." if data.end.status == "diverged" and cause else ""
+    shorter = data.end.status == "finished" and data.steps < (data.budget_steps or 0)
+    return f"Why: {cause}." if cause and (shorter or data.end.status == "diverged") else ""
 
 
 def _rate(data: ReportData) -> str:

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from lrpilot.errors import InputError
 from lrpilot.facts import RunFacts
 from lrpilot.integrations._examples import evaluate_batches
-from lrpilot.integrations._session import Progress
+from lrpilot.integrations._progress import Progress
 from lrpilot.integrations._torch_state import aside
 from lrpilot.integrations.transformers import AutopilotCallback
 from lrpilot.metric import Evaluation
@@ -121,6 +121,8 @@ def tune(
         )  # fmt: skip
         if outcome.status == "interrupted":
             return Result(folder=folder, outcome=outcome)
+    if settings.max_minutes is not None:  # the baseline takes as many steps
+        settings = replace(settings, steps=max(1, outcome.step))
     scores = _scores(settings, prepared, folder, events)
     if scores is None:
         return Result(folder=folder, outcome=replace(outcome, status="interrupted"))
@@ -178,6 +180,7 @@ def _train(
         start_lr=settings.start_lr,
         facts=facts,
         evaluations=settings.evaluations,
+        max_minutes=settings.max_minutes,
         policy=settings.policy,
         record=folder / "run.jsonl",
         resume_from=found[-1] if found else None,

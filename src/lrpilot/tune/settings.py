@@ -32,6 +32,8 @@ class Settings:
         max_length: Tokens a text is cut to, or of a block.
         image_size: Pixels a side.
         evaluations: Validations to spend at most.
+        max_minutes: Wall time of the training under the autopilot; fewer steps are taken where not
+            all fit, and by the baseline too. No limit if None.
         baseline_lr: Also train with this constant peak and linear decay, untouched; None does not.
         seed: Of the split, the new head, the data order and dropout.
         doctor: Whether the doctor's rules look at the run while it trains.
@@ -53,6 +55,7 @@ class Settings:
     max_length: int = 128
     image_size: int | None = None
     evaluations: int = 14
+    max_minutes: float | None = None
     baseline_lr: float | None = None
     seed: int = 0
     doctor: bool = True
@@ -62,7 +65,8 @@ class Settings:
             raise InputError(f"task is {self.task!r}: give one of {', '.join(TASKS)}")
         if self.demo is None and (self.model is None or self.data is None):
             raise InputError("give --model and --data, or --demo")
-        for name in ("steps", "epochs", "batch_size", "max_length", "image_size"):
+        counts = ("steps", "epochs", "batch_size", "max_length", "image_size", "max_minutes")
+        for name in counts:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"{name} is {value!r}: give a positive number")

@@ -81,6 +81,7 @@ class _Story:
         self.evaluations: list[tuple[float, float, float]] = []
         self.examples: int | None = None
         self.end: Mapping[str, Any] = {}
+        self.fitted: Mapping[str, Any] = {}  # into a limited time
 
     def take(self, event: Mapping[str, Any]) -> None:
         kind, step = event["kind"], number(event.get("step"))
@@ -96,6 +97,8 @@ class _Story:
             if mean is not None:
                 self.evaluations.append((step, mean, np.nan if error is None else error))
             self.examples = count(event.get("n")) or self.examples
+        elif kind == "decision" and event.get("rule") == "time":
+            self.fitted = _dict(event.get("figures"))
         elif kind == "resume":
             self.resumes.append(int(step))
             self.evaluations = [e for e in self.evaluations if e[0] <= step]
@@ -124,12 +127,13 @@ class _Story:
         )  # fmt: skip
 
     def _plan(self, metric: Mapping[str, Any]) -> Plan:
-        budget = _dict(self.header.get("budget"))
+        budget = {**_dict(self.header.get("budget")), **self.fitted}
         advice = _dict(self.header.get("recommendation"))
         given = _dict(self.header.get("facts"))
         known = {f.name for f in fields(RunFacts)}
         values = {k: v for k, v in given.items() if k in known}
         steps = count(budget.get("steps"))
+        values |= {"steps": steps} if self.fitted else {}
         peak = number(advice.get("peak_lr"))
         try:
             facts = RunFacts(**{"steps": steps, "planned_lr": peak or None, **values})
