@@ -13,9 +13,12 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
+from lrpilot.control import Budget  # noqa: E402
 from lrpilot.errors import InputError  # noqa: E402
 from lrpilot.facts import RunFacts  # noqa: E402
 from lrpilot.integrations._head import HeadSteps  # noqa: E402
+from lrpilot.integrations._progress import Spent  # noqa: E402
+from lrpilot.integrations._time import TimeLimit  # noqa: E402
 from lrpilot.recommend import recommend  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
 from lrpilot.torch import Autopilot  # noqa: E402
@@ -83,6 +86,8 @@ PACES = {
     "faster half-way": lambda step: 3.0 if step < 20 else 1.0,
     "compiles first": lambda step: 20.0 if step == 1 else 1.0,
     "slow batches now and then": lambda step: 5.0 if step % 20 == 0 else 1.0,
+    "one slow batch in seven": lambda step: 6.0 if step % 7 == 0 else 1.0,
+    "one slow batch in nine": lambda step: 6.0 if step % 9 == 5 else 1.0,
 }
 
 
@@ -102,6 +107,8 @@ def test_it_ends_in_time_and_uses_most_of_it(
     assert rates[-1] < 0.1 * max(rates)
     told = [e for e in RunRecord.read(tmp_path).of("decision") if e["rule"] == "time"]
     assert told[-1]["figures"]["steps"] == pilot.steps
+    if policy != "constant":  # which validates for the record alone
+        assert RunRecord.read(tmp_path).of("evaluation")[-1]["step"] == pilot.steps
 
 
 def test_fewer_steps_take_a_higher_rate_than_was_recommended_for_all(
@@ -195,3 +202,16 @@ def test_a_limit_is_a_positive_number(minutes: float, tmp_path: Path) -> None:
         Autopilot(
             model, torch.optim.SGD(model.parameters(), 0.1), total_steps=9, max_minutes=minutes
         )
+
+
+def test_time_is_kept_for_a_step_as_slow_as_the_slowest() -> None:
+    budget = Budget(steps=100, evaluations=0)
+    limit, wall_s = TimeLimit(1.0), 0.0
+    limit.start(wall_s, Spent())
+    for step in range(1, 21):
+        wall_s += 4.0 if step == 3 else 1.0
+        limit.stepped(wall_s, Spent())
+    fitted, told = limit.fit(budget, budget, 20, 50.0, Spent())
+    mean = (18 * 1.0 + 4.0) / 19  # without the first
+    assert fitted.steps == 20 + int((10.0 - (4.0 - mean)) / (1.05 * mean))
+    assert "10 s of 60 are left" in told
