@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lrpilot.control import (
     TrialState,
     controller,
 )
+from lrpilot.control.learning import outburst
 from lrpilot.facts import Recommendation
 from lrpilot.metric import Evaluation
 from lrpilot.tune.settings import Settings
@@ -26,6 +27,7 @@ from lrpilot.tune.settings import Settings
 STEPS = 200
 OFFSETS = np.random.default_rng(0).normal(0.0, 0.5, 48)  # easy and hard examples
 BAND = Recommendation(peak_lr=1e-3, low=1.25e-4, high=8e-3)
+LATE = TrialController(early_times=math.inf)  # training losses ask for nothing
 
 
 def given(lr: float, reference_lr: float | None = None) -> Recommendation:
@@ -42,6 +44,8 @@ class World:
         extra: Added to a validation, by step (overfitting, or batch norm's lag, say).
         unequal: Standard deviation over examples of how far a step helps, in units of its help.
         broken: Steps whose training loss is not a number.
+        outbursts: Added to the loss by a step.
+        hard: Steps whose batch has 2 more.
         unit: Times that the training loss is larger than the loss that is validated.
         line: Added to the loss where the change of the weights since the start is so many times
             what training left.
@@ -64,6 +68,9 @@ class World:
     lrs: list[float] = field(default_factory=list)
     said: list[tuple[int, Decision]] = field(default_factory=list)
     validated: list[int] = field(default_factory=list)
+    batches: list[float] = field(default_factory=list)
+    outbursts: dict[int, float] = field(default_factory=dict)
+    hard: set[int] = field(default_factory=set)
 
     def run(self, *, resume_at: int | None = None) -> TrialState:
         self.shares = 1 + np.random.default_rng(1).normal(0.0, self.unequal, OFFSETS.size)
@@ -75,6 +82,9 @@ class World:
             lr = self.recommendation.peak_lr * self.scale
             self.lrs.append(lr)
             batch = math.nan if step in self.broken else self.loss * self.unit
+            batch += 2.0 if step in self.hard else 0.0
+            self.batches.append(batch)
+            self.loss += self.outbursts.get(step, 0.0)
             self.loss *= math.exp(0.5 * (lr / self.limit)) if lr > self.limit else 1 - 20 * lr
             self.loss = min(self.loss, 1e30)  # as a 32-bit number
             if self._see(Observation(step=step, train_loss=batch)).evaluate:
@@ -83,6 +93,11 @@ class World:
                 saved = json.dumps(self.pilot.dump(self.state))
                 self.state = self.pilot.load(json.loads(saved))
         return self.state
+
+    def after(self) -> float:
+        """The loss that a run ends at."""
+        self.run()
+        return self.loss
 
     def _validate(self, step: int) -> None:
         self.validated.append(step)
@@ -132,7 +147,7 @@ def test_the_rate_rises_to_the_recommendation_in_a_tenth_of_the_run(steps: int) 
 
 
 def test_a_start_that_does_harm_begins_anew_at_an_eighth() -> None:
-    world = World(limit=2e-4)
+    world = World(limit=2e-4, pilot=LATE)
     state = world.run()
     assert world.steps("rollback", "too-high") == [20]
     assert state.level == pytest.approx(1 / 8)
@@ -149,10 +164,74 @@ def test_harm_that_an_eighth_of_the_rate_does_as_well_is_not_the_rates() -> None
 
 
 def test_a_start_a_hundred_times_too_high_begins_anew_more_than_once() -> None:
-    world = World(limit=2e-5)
+    world = World(limit=2e-5, pilot=LATE)
     state = world.run()
     assert world.steps("rollback", "too-high")[:2] == [20, 40]
     assert state.level <= 1 / 64
+
+
+@pytest.mark.parametrize(("limit", "back", "level"), [(2e-4, [8], 1 / 8), (2e-5, [4, 11], 1 / 64)])
+def test_losses_far_above_the_first_do_not_wait_for_the_end_of_the_warm_up(
+    limit: float, back: list[int], level: float
+) -> None:
+    world = World(limit=limit)
+    state = world.run()
+    assert world.steps("rollback", "too-high")[: len(back)] == back
+    assert state.level <= level
+    assert world.loss < World(limit=limit, pilot=LATE).after()
+    for step in back:
+        assert min(world.batches[step - 3 : step]) > 1.5 * 2.0
+        assert not min(world.batches[step - 4 : step - 1]) > 1.5 * 2.0
+
+
+def test_losses_far_above_the_first_in_the_rest_lead_back_to_the_best_state() -> None:
+    world = World(limit=2e-3)
+    world.outbursts = {60: 4.0}  # something breaks the weights
+    state = world.run()
+    assert world.steps("rollback", "too-high") == [63]
+    assert state.level == 0.5
+    late = World(limit=2e-3, pilot=LATE)
+    late.outbursts = {60: 4.0}
+    late.run()
+    assert [step for step, said in late.said if said.action == "rollback"] == [98]
+    assert world.loss < late.loss
+
+
+def test_losses_that_are_high_for_no_harm_are_asked_about_once() -> None:
+    world = World(limit=2e-3)
+    world.hard = {*range(30, 35), *range(60, 65), *range(90, 95)}  # batches, not the weights
+    state = world.run()
+    assert world.steps("hold", "spike") == [32]
+    assert state.rollbacks == 0
+    assert world.loss == pytest.approx(World(limit=2e-3).after())
+
+
+def test_no_validation_is_spent_on_high_losses_that_is_kept_for_the_end() -> None:
+    world = World(limit=2e-3, budget=Budget(steps=STEPS, steps_per_epoch=1, evaluations=5))
+    world.hard = {*range(30, 35)}
+    world.run()
+    assert world.steps("hold", "spike") == []
+    assert len(world.validated) <= 6
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_losses_around_zero_are_far_above_by_their_size(sign: float) -> None:
+    state = TrialController().init(BAND, Budget(steps=STEPS))
+    for loss, high in ((sign, 0), (sign + 0.49, 0), (sign + 0.51, 1), (sign + 9, 2), (sign, 0)):
+        state = replace(state, **outburst(state, loss, 1.5))
+        assert state.high == high
+
+
+def test_the_first_loss_or_validation_is_what_losses_are_compared_with() -> None:
+    start = TrialController().init(BAND, Budget(steps=STEPS))
+    first = Evaluation.of([1.0, 3.0])
+    assert outburst(start, 0.5, 1.5) == {"usual": 0.5}
+    assert outburst(replace(start, first=first), 0.5, 1.5) == {"usual": 2.0}
+    assert outburst(replace(start, first=first), 2.5, 1.5) == {"usual": 2.5}
+    accuracy = Evaluation.of([1.0, 3.0], mode="max")
+    assert outburst(replace(start, first=accuracy), 0.5, 1.5) == {"usual": 0.5}
+    for nothing in (None, math.nan, math.inf):
+        assert outburst(start, nothing, 1.5) == {}
 
 
 @pytest.mark.parametrize(
@@ -355,7 +434,7 @@ def test_a_number_far_from_what_the_weights_suggest_begins_there(
 
 
 def test_where_that_does_harm_the_number_is_next() -> None:
-    world = World(limit=2e-4, recommendation=given(5e-5, reference_lr=1e-3))
+    world = World(limit=2e-4, recommendation=given(5e-5, reference_lr=1e-3), pilot=LATE)
     state = world.run()
     assert world.steps("rollback", "too-high") == [20]
     assert world.lrs[39] == pytest.approx(5e-5 * shape(39))
@@ -364,7 +443,7 @@ def test_where_that_does_harm_the_number_is_next() -> None:
 
 
 def test_where_the_number_does_harm_as_well_an_eighth_of_it_is_next() -> None:
-    world = World(limit=2e-5, recommendation=given(5e-5, reference_lr=1e-3))
+    world = World(limit=2e-5, recommendation=given(5e-5, reference_lr=1e-3), pilot=LATE)
     world.run()
     assert world.steps("rollback", "too-high") == [20, 40]
     assert world.lrs[59] == pytest.approx(5e-5 / 8 * shape(59))

@@ -33,6 +33,25 @@ def learning(state: TrialState, step: int, loss: float | None) -> dict[str, Any]
     return {"trained": mean}
 
 
+def outburst(state: TrialState, loss: float | None, times: float) -> dict[str, Any]:
+    """What a step's loss changes of a state: how many in a row were far above the beginning's.
+
+    Args:
+        state: Before the step.
+        loss: Its training loss; None or not finite changes nothing.
+        times: The multiple of the first loss that is far above.
+    """
+    if loss is None or not math.isfinite(loss):
+        return {}
+    if state.usual is None:
+        first = state.first
+        comparable = first is not None and first.mode == "min"
+        return {"usual": max(loss, first.mean) if comparable and first is not None else loss}
+    if loss > state.usual + (times - 1.0) * abs(state.usual):
+        return {"high": state.high + 1}
+    return {"high": 0} if state.high else {}
+
+
 def on_new_batches(state: TrialState, settings: TrialSettings) -> bool:
     """Whether the batches of a phase that may roll back are new: then they are validation, too.
 

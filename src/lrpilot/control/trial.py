@@ -8,6 +8,7 @@
   look worse than it is. If the higher branch is better on enough validation examples, the rate is
   raised and the next trial follows at once. Either way the training goes on from the end of the
   lower branch, whose steps are not lost. A recommendation knows as much, and is not tried.
+- Training losses far above the first ask for a validation at once; if it is worse, back at once.
 - *Rest*: the rate is annealed to zero. A validation that is worse is asked again after a few steps
   annealed to zero; if it is worse still, the run goes back to the best state, at half the rate.
   A recommendation is left for a sure worsening alone. While data are nearly new training's batches
@@ -31,7 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrpilot.control.evidence import Change, change, figures_of, relieved
-from lrpilot.control.learning import halves, learning, on_new_batches, shortfall
+from lrpilot.control.learning import halves, learning, on_new_batches, outburst, shortfall
 from lrpilot.control.line import Place, following
 from lrpilot.control.trial_settings import TrialSettings
 from lrpilot.control.trial_state import TrialState
@@ -56,14 +57,7 @@ class TrialController(TrialSettings):
 
     def init(self, recommendation: Recommendation, budget: Budget) -> TrialState:
         """The state before the first step."""
-        founded, start = recommendation.high > recommendation.low, 1.0
-        if recommendation.reference_lr is not None:
-            times = recommendation.reference_lr / recommendation.peak_lr
-            low = budget.short and times > self.first_factor
-            if low or times < 1 / self.factor:
-                founded, start = True, times
-            elif budget.short and times <= self.factor:
-                founded = True
+        founded, start = self.starting(recommendation, budget)
         return TrialState(
             budget=budget,
             founded=founded,
@@ -76,7 +70,7 @@ class TrialController(TrialSettings):
     def update(self, state: TrialState, observation: Observation) -> tuple[Decision, TrialState]:
         """Decide on a training step or on a validation."""
         loss = observation.train_loss
-        learnt = learning(state, observation.step, loss)
+        learnt = learning(state, observation.step, loss) | outburst(state, loss, self.early_times)
         state = replace(state, step=observation.step, **learnt)  # once: it is made at every step
         if observation.budget is not None:
             state = state.within(observation.budget)
@@ -89,9 +83,12 @@ class TrialController(TrialSettings):
         apart = max(1, self.warm_steps(state.budget) // self.most_losses)
         if loss is not None and not state.step % apart and on_new_batches(state, self):
             state = replace(state, losses=(*state.losses, loss))
-        if not state.step or state.step < min(state.check, state.budget.steps):
-            return self._say(state, "hold", "anneal")
         spare = state.budget.evaluations - state.validations
+        if not state.step or state.step < min(state.check, state.budget.steps):
+            early = state.high == self.early_run and state.phase in ("warmup", "rest")
+            if early and spare >= 2 + self.stretch_reserve:
+                return self._say(state, "hold", "spike", evaluate=True)
+            return self._say(state, "hold", "anneal")
         if spare > (state.step < state.budget.steps):  # one is for the end
             return self._say(state, "hold", "planned-validation", evaluate=True)
         if state.phase == "warmup":
@@ -105,15 +102,7 @@ class TrialController(TrialSettings):
                 reason = "validation is not finite before any rate could do harm"
                 return self._say(state, "stop", "divergence", reason)
             state = replace(state, first=new, best=new)
-            reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
-            if state.start != 1.0:
-                side, times = "above", 1 / state.start
-                if state.start > 1.0:
-                    side, times = "below", state.start
-                told = (
-                    f"the rate is {times:,.0f} times {side} what the sizes of the weights suggest"
-                )
-                reason = f"{reason}; {told}, and training begins there"
+            reason = state.opening(new)
             said, state = self._say(state, "hold", "start", reason, {"value": new.mean}, keep=True)
             return replace(said, origin=True), state
         state = replace(state, validations=state.validations + 1)
@@ -121,6 +110,8 @@ class TrialController(TrialSettings):
             return self._stretched(state, new, best, first)
         if state.step >= state.budget.steps:
             return self._last(state, new, best)
+        if state.step < state.check and state.phase in ("warmup", "rest"):
+            return self._early(state, new, first if state.phase == "warmup" else best)
         if state.phase == "warmup":
             return self._warmed(state, new, first)
         if state.phase == "higher":
@@ -131,14 +122,28 @@ class TrialController(TrialSettings):
 
     # -- the phases -------------------------------------------------------------------------
 
+    def _early(
+        self, state: TrialState, new: Evaluation, reference: Evaluation
+    ) -> tuple[Decision, TrialState]:
+        """Training's losses are far above the first: back at once if validation is harmed."""
+        seen = change(new, reference)
+        figures = figures_of(new, reference, seen)
+        reason = f"training losses far above the first; validation {seen.sentence()}"
+        warming = state.phase == "warmup"
+        spared = not warming or relieved(new, state.failed, reference, share=self.relief)
+        if spared and (not new.finite or self._worse(state, seen, reference)):
+            state = replace(state, failed=new if warming else state.failed)
+            return self._roll_back(state, "too-high", reason, figures)
+        state = replace(state, usual=math.inf)  # losses of this kind say nothing: not again
+        return self._say(state, "hold", "spike", f"{reason}: no harm", figures)
+
     def _warmed(
         self, state: TrialState, new: Evaluation, first: Evaluation
     ) -> tuple[Decision, TrialState]:
         early, late = halves(state, self)
         seen = change(new, first, late, early)
         figures = figures_of(new, first, seen)
-        far = seen.difference > self.margin * abs(first.mean)
-        if far and seen.worse(doubt=self.sure_harm if state.founded else self.harm):
+        if self._worse(state, seen, first):
             reason = f"after the warm-up validation is worse by {seen.sentence()}"
             if relieved(new, state.failed, first, share=self.relief):
                 state = replace(state, failed=new)
@@ -341,7 +346,7 @@ class TrialController(TrialSettings):
             action: Action = "stop" if rule == "divergence" else "hold"
             reason = f"{reason}; no roll-back is left"
             return self._rest(state, action, rule, reason, figures, keep=False)
-        state = replace(state, rollbacks=state.rollbacks + 1, losses=())
+        state = replace(state, rollbacks=state.rollbacks + 1, losses=(), high=0)
         reason = f"{reason}; back to step {state.best_step}"
         if not state.best_step:
             level, ceiling = state.level * self.restart_factor, state.level
@@ -360,8 +365,11 @@ class TrialController(TrialSettings):
     # -- small pieces -----------------------------------------------------------------------
 
     def _worse(self, state: TrialState, seen: Change, reference: Evaluation) -> bool:
-        far = seen.difference > self.late_margin * abs(reference.mean)
-        return far and seen.worse(doubt=self.sure_harm if state.founded else self.late_harm)
+        margin, doubt = self.late_margin, self.late_harm
+        if state.phase == "warmup":
+            margin, doubt = self.margin, self.harm
+        far = seen.difference > margin * abs(reference.mean)
+        return far and seen.worse(doubt=self.sure_harm if state.founded else doubt)
 
     def _mark(self, state: TrialState, new: Evaluation) -> TrialState:
         before = halves(state, self)[1]
@@ -380,13 +388,7 @@ class TrialController(TrialSettings):
     ) -> tuple[Decision, TrialState]:
         """What to do, at the level, in the shape of the phase."""
         decision, state = say(state, action, rule, reason, figures, keep=keep, evaluate=evaluate)
-        done, shape = state.step - state.begun, 1.0
-        if state.phase == "warmup":
-            shape = min(1.0, (done + 1) / self.warm_steps(state.budget))
-        elif state.phase in ("higher", "same", "settle"):
-            length = self.branch_steps(state.budget)
-            shape = 1.0 - min(done, length - 0.5) / length  # never zero: a rate must be restored
-            shape *= state.factor if state.phase == "higher" else 1.0
+        shape = self.shape(state.budget, state.phase, state.step - state.begun, state.factor)
         return replace(decision, lr_scale=decision.lr_scale * shape), state
 
     def dump(self, state: TrialState) -> dict[str, Any]:

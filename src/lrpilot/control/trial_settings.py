@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrpilot.control.types import Budget
+from lrpilot.facts import Recommendation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class TrialSettings:
             that, and while batches are new against a roll-back that they do not bear out.
         restart_factor: Level of a new warm-up, as a share of one that failed.
         relief: Share of the harm that a new warm-up has to spare; if not, it was not the rate's.
+        early_times, early_run: So many training losses in a row, above this multiple of the one
+            that training began with, ask for a validation at once.
         branch_frac, least_steps: Length of a trial's branch as a share of the budget, and in steps;
             where it would be shorter nothing is tried.
         until: No trial ends after this share of the budget.
@@ -63,6 +66,8 @@ class TrialSettings:
     margin: float = 0.02  # measured: docs/log.md, finds harm on six tasks
     restart_factor: float = 1 / 8  # assumed: a band's half-width
     relief: float = 0.5  # assumed: an eighth of the rate does much less harm than half
+    early_times: float = 1.5  # assumed: docs/log.md, "An early sign", 1.25 to 2 are alike
+    early_run: int = 3  # assumed: one or two are noise in small batches
     branch_frac: float = 0.04  # measured: docs/log.md, .03 to .05 are alike
     least_steps: int = 2  # assumed: one step shows nothing, a power of ten shows in two
     until: float = 0.6  # assumed: what is left has to be worth a raise
@@ -88,6 +93,28 @@ class TrialSettings:
     most_stretches: int = 6  # assumed: three more steps
     stretch_reserve: int = 3  # both sides, and the place between
     own_head_rate: bool = True  # measured: docs/log.md, "A new head"
+
+    def starting(self, recommendation: Recommendation, budget: Budget) -> tuple[bool, float]:
+        """Whether anything vouches for the start, and the start as a multiple of what was given."""
+        founded, start = recommendation.high > recommendation.low, 1.0
+        if recommendation.reference_lr is not None:
+            times = recommendation.reference_lr / recommendation.peak_lr
+            low = budget.short and times > self.first_factor
+            if low or times < 1 / self.factor:
+                founded, start = True, times
+            elif budget.short and times <= self.factor:
+                founded = True
+        return founded, start
+
+    def shape(self, budget: Budget, phase: str, done: int, factor: float) -> float:
+        """What a phase makes of the rate, after so many steps of it."""
+        if phase == "warmup":
+            return min(1.0, (done + 1) / self.warm_steps(budget))
+        if phase not in ("higher", "same", "settle"):
+            return 1.0
+        length = self.branch_steps(budget)
+        shape = 1.0 - min(done, length - 0.5) / length  # never zero: a rate must be restored
+        return shape * (factor if phase == "higher" else 1.0)
 
     def warm_steps(self, budget: Budget) -> int:
         """Steps in which the rate rises."""

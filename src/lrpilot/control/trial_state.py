@@ -41,6 +41,8 @@ class TrialState:
         before: The later half of those that led to the best point.
         trained: Mean training loss of about the last epoch.
         comparable: Whether validation seems to be the same loss as training's.
+        usual: The loss that training began with: of the first step, or validation's if higher.
+        high: Training losses in a row, up to now, that are far above it.
         rollbacks: Roll-backs so far, without those that belong to a trial.
         stretch: The change of the kept weights since the start, as a multiple of what training
             left.
@@ -69,11 +71,23 @@ class TrialState:
     before: tuple[float, ...] = ()
     trained: float | None = None
     comparable: bool = True
+    usual: float | None = None
+    high: int = 0
     rollbacks: int = 0
     stretch: float = 1.0
     line: tuple[Place, ...] = ()
     tried: float = 1.0
     stretches: int = 0
+
+    def opening(self, new: Evaluation) -> str:
+        """What is said of the first validation, and of where training begins."""
+        reason = f"the first validation, {new.mean:.4g}, is what later ones are compared with"
+        if self.start == 1.0:
+            return reason
+        side = "below" if self.start > 1.0 else "above"
+        times = max(self.start, 1 / self.start)
+        told = f"the rate is {times:,.0f} times {side} what the sizes of the weights suggest"
+        return f"{reason}; {told}, and training begins there"
 
     def within(self, budget: Budget) -> TrialState:
         """The state with another budget: what is ahead comes as much sooner or later.
