@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,6 +56,9 @@ VARIANTS = {
     "the same, without trials": Pilot(off_by=1 / 30, policy=TrialController(least_steps=NEVER)),
     "the same, no cut, no roll-back in the rest": Pilot(off_by=1 / 30, policy=_NO_CUT),
     "a start thirty times too high": Pilot(off_by=30.0),
+    "the same too high, without an early sign": Pilot(
+        off_by=30.0, policy=TrialController(early_times=math.inf)
+    ),
     "the same too high, no cut, no roll-back in the rest": Pilot(off_by=30.0, policy=_NO_CUT),
     "the same too high, back at once": Pilot(off_by=30.0, policy=_AT_ONCE),
 }
