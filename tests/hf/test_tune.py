@@ -23,6 +23,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from lrpilot.cli import main  # noqa: E402
 from lrpilot.record import RunRecord  # noqa: E402
+from lrpilot.transformers import AutopilotCallback  # noqa: E402
 
 GOOD, BAD = ("good", "great", "nice"), ("bad", "awful", "poor")
 PLAIN = ("film", "the", "a", "was", "plot", "actor")
@@ -159,6 +160,8 @@ def test_the_baseline_takes_as_many_steps_as_fitted_into_the_time(
     looks = count()
     clock = SimpleNamespace(perf_counter=lambda: 0.2 * next(looks))
     monkeypatch.setattr("lrpilot.integrations._session.time", clock)
+    written: list[Path] = []
+    monkeypatch.setattr(AutopilotCallback, "save", lambda self, folder, **_: written.append(folder))
     output, test = tmp_path / "run", write_table(tmp_path / "test.csv", rows=40, seed=1)
     more = ("--steps", "300", "--max-minutes", "1", "--test", str(test), "--baseline", "1e-3")
     assert tune(model, data, output, *more) == 0
@@ -168,6 +171,7 @@ def test_the_baseline_takes_as_many_steps_as_fitted_into_the_time(
     )  # fmt: skip
     assert 10 < end["step"] < 100
     assert end["wall_s"] <= 60.0
+    assert written == []  # it is over, so nothing is there to resume
     assert len(RunRecord.read(output / "baseline").of("step")) == end["step"]
 
 

@@ -215,3 +215,6 @@ def test_time_is_kept_for_a_step_as_slow_as_the_slowest() -> None:
     mean = (18 * 1.0 + 4.0) / 19  # without the first
     assert fitted.steps == 20 + int((10.0 - (4.0 - mean)) / (1.05 * mean))
     assert "10 s of 60 are left" in told
+    spent = Spent(evaluate_s=2.0, evaluations=1)
+    assert limit.allows(60.0 - 2.0 - (4.0 - mean), spent)
+    assert not limit.allows(60.0 - 2.0 - (4.0 - mean) + 0.01, spent)

@@ -73,10 +73,9 @@ class TimeLimit:
         """
         if len(self._recent) < _FEW and wall_s < self.limit_s / 2:
             return budget, ""
-        slow_s = min(self._slowest - self._step_s, _AHEAD * self.limit_s)
         pace = Pace(
             limit_s=self.limit_s,
-            left_s=self.limit_s - wall_s - max(0.0, slow_s),
+            left_s=self.limit_s - wall_s - self._kept_s,
             step_s=self._step_s,
             evaluation_s=self._evaluation_s(spent),
         )
@@ -94,7 +93,12 @@ class TimeLimit:
 
     def allows(self, wall_s: float, spent: Spent) -> bool:
         """Whether there is time for one more validation."""
-        return wall_s + self._evaluation_s(spent) <= self.limit_s
+        return wall_s + self._evaluation_s(spent) + self._kept_s <= self.limit_s
+
+    @property
+    def _kept_s(self) -> float:
+        """What is kept for a step as slow as the slowest, or for what the host does at the end."""
+        return max(0.0, min(self._slowest - self._step_s, _AHEAD * self.limit_s))
 
     def _evaluation_s(self, spent: Spent) -> float:
         """Of the mean validation or the last one, whichever is slower."""

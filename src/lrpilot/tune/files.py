@@ -44,7 +44,8 @@ class RunFiles(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Save when it is time, or when the run stops before its end."""
-        stops = control.should_training_stop and state.global_step < state.max_steps
+        session = self._pilot.session  # whose budget may have become smaller, for lack of time
+        stops = control.should_training_stop and session.step_count < session.budget.steps
         if not stops and time.monotonic() - self._last < self._interval_s:
             return
         folder = self._folder / "checkpoints"
