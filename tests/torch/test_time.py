@@ -195,6 +195,21 @@ def test_no_time_is_left_to_look_along_the_line(clock: Clock, tmp_path: Path) ->
         assert torch.equal(parameter, kept[name])
 
 
+def test_no_time_to_look_and_no_beginning_to_look_from(clock: Clock, tmp_path: Path) -> None:
+    """A checkpoint that lost its beginning: nothing is stretched, in time or not."""
+    train(clock, tmp_path, max_minutes=2, stop=40)
+    for file in (tmp_path / "checkpoint").glob("origin*"):
+        file.unlink()
+    late = clock.now + 72.0
+    pilot = train(
+        clock, tmp_path, evaluation_s=lambda: 0.5 if clock.now < late else 6.0, max_minutes=2,
+        resume_from=tmp_path / "checkpoint",
+    )  # fmt: skip
+    assert pilot.outcome is not None
+    assert pilot.outcome.status == "finished"
+    assert pilot._session.origin is None
+
+
 @pytest.mark.parametrize("minutes", [0, -1.0, float("nan"), float("inf")])
 def test_a_limit_is_a_positive_number(minutes: float, tmp_path: Path) -> None:
     model = torch.nn.Linear(4, 1)

@@ -45,8 +45,8 @@ def outburst(state: TrialState, loss: float | None, times: float) -> dict[str, A
         return {}
     if state.usual is None:
         first = state.first
-        comparable = first is not None and first.mode == "min"
-        return {"usual": max(loss, first.mean) if comparable and first is not None else loss}
+        untouched = first.mean if first is not None and first.mode == "min" else loss
+        return {"usual": max(loss, untouched)}
     if loss > state.usual + (times - 1.0) * abs(state.usual):
         return {"high": state.high + 1}
     return {"high": 0} if state.high else {}

@@ -40,6 +40,11 @@ class Spent:
     snapshots: int = 0
     doctor_s: float = 0.0
 
+    @property
+    def elsewhere_s(self) -> float:
+        """What was neither training nor deciding."""
+        return self.evaluate_s + self.snapshot_s + self.doctor_s
+
 
 def header(
     policy: str, facts: RunFacts, recommendation: Recommendation, budget: Budget

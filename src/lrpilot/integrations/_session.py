@@ -113,25 +113,24 @@ class Session:
         """
         if self.stopped or self.step_count >= self.budget.steps:
             return
-        start = time.perf_counter()
-        before = self._elsewhere_s
+        start, before = time.perf_counter(), self.spent.elsewhere_s
+        used = self.lr if lr is None else lr
         self.step_count += 1
         self.writer.write(
             "step",
             step=self.step_count,
             loss=loss,
-            lr=self.lr if lr is None else lr,
+            lr=used,
             grad_norm=grad_norm,
             wall_s=self._wall_s(),
         )
         if self.doctor is not None:
-            used = self.lr if lr is None else lr
             self.doctor.step(self.step_count, loss=loss, lr=used, grad_norm=grad_norm)
         if self.limit is not None:
             self._fit(self.limit)
         self._observe(Observation(step=self.step_count, train_loss=loss, grad_norm=grad_norm,
                                   budget=self._fitted))  # fmt: skip
-        self.spent.own_s += time.perf_counter() - start - (self._elsewhere_s - before)
+        self.spent.own_s += time.perf_counter() - start - (self.spent.elsewhere_s - before)
         self._show(loss)
 
     def validate(self, cause: str) -> None:
@@ -238,34 +237,32 @@ class Session:
             self._keep(observation)
         if decision.origin:
             self.origin = self.kept
+        look = decision.evaluate and self.budget.evaluations > 0
+        if look and self.limit is not None:
+            look = self.limit.allows(self._wall_s(), self.spent)
         if decision.stretch is not None and self.origin is not None:
-            factor = decision.stretch
+            blind = decision.evaluate and not look  # then what is kept is what stays
+            factor = 1.0 if blind else decision.stretch
             self._timed_snapshot(lambda: self.host.stretch(self.origin, self.kept, factor))
         if decision.reason:
             self._tell_decision(observation.step, decision)
-        if not decision.evaluate or not self.budget.evaluations:
-            return
-        if self.limit is None or self.limit.allows(self._wall_s(), self.spent):
+        if look:
             self.validate(_cause(decision, last=last))
-        elif decision.stretch is not None:  # no time to look: back to what is kept
-            self.host.stretch(self.origin, self.kept, 1.0)
 
     def _fit(self, limit: TimeLimit) -> None:
         """Make the budget what fits into the time that is left."""
-        limit.stepped(self._wall_s(), self.spent)
-        planned = self._fitted is None
-        self.budget, reason = limit.fit(
-            self.budget, self.planned, self.step_count, self._wall_s(), self.spent
-        )
-        if reason:
-            budget = self.budget
-            if planned and self.step_count <= max(_EARLY, _EARLY_FRAC * budget.steps):
-                before, self.recommendation = self.recommendation, self.host.shorten(budget)
-                if self.recommendation != before:
-                    reason = (
-                        f"{reason}; for so many {self.recommendation.peak_lr:.2g} is recommended"
-                    )
-            self._note("time", reason, {"steps": budget.steps, "evaluations": budget.evaluations})
+        now, planned, step = self._wall_s(), self._fitted is None, self.step_count
+        limit.stepped(now, self.spent)
+        budget, reason = limit.fit(self.budget, self.planned, step, now, self.spent)
+        if not reason:
+            return
+        self.budget = budget
+        if planned and step <= max(_EARLY, _EARLY_FRAC * budget.steps):
+            before, self.recommendation = self.recommendation, self.host.shorten(budget)
+            if self.recommendation != before:
+                peak = self.recommendation.peak_lr
+                reason = f"{reason}; for so many {peak:.2g} is recommended"
+        self._note("time", reason, {"steps": budget.steps, "evaluations": budget.evaluations})
 
     @property
     def _fitted(self) -> Budget | None:
@@ -375,10 +372,6 @@ class Session:
 
     def _wall_s(self) -> float:
         return round(self._wall_before_s + time.perf_counter() - self._started, 4)
-
-    @property
-    def _elsewhere_s(self) -> float:
-        return self.spent.evaluate_s + self.spent.snapshot_s + self.spent.doctor_s
 
     def _show(self, loss: float | None) -> None:
         news, self._news = self._news, ()

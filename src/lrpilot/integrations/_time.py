@@ -44,11 +44,11 @@ class TimeLimit:
 
     def start(self, wall_s: float, spent: Spent) -> None:
         """The next step begins now."""
-        self._clock = wall_s - _elsewhere(spent)
+        self._clock = wall_s - spent.elsewhere_s
 
     def stepped(self, wall_s: float, spent: Spent) -> None:
         """Note a step that is over."""
-        now = wall_s - _elsewhere(spent)
+        now = wall_s - spent.elsewhere_s
         took = now - (now if self._clock is None else self._clock)
         self._clock = now
         if self._count == 0:
@@ -102,7 +102,7 @@ class TimeLimit:
 
     def _evaluation_s(self, spent: Spent) -> float:
         """Of the mean validation or the last one, whichever is slower."""
-        count, took = spent.evaluations, _elsewhere(spent)
+        count, took = spent.evaluations, spent.elsewhere_s
         if count > self._seen[0]:
             self._last_s = (took - self._seen[1]) / (count - self._seen[0])
             self._seen = (count, took)
@@ -113,7 +113,3 @@ class TimeLimit:
         if not self._recent:
             return self._first
         return max(self._total / (self._count - 1), sum(self._recent) / len(self._recent))
-
-
-def _elsewhere(spent: Spent) -> float:
-    return spent.evaluate_s + spent.snapshot_s + spent.doctor_s

@@ -17,7 +17,7 @@ def headline(data: ReportData) -> str:
     taken = plural(data.steps, "step")
     planned = f" of {data.budget_steps:,}" if data.budget_steps else ""
     return {
-        "finished": f"Finished {taken}{planned if data.steps < (data.budget_steps or 0) else ''}.",
+        "finished": f"Finished {taken}{planned if _fewer_steps(data) else ''}.",
         "interrupted": f"Interrupted after {taken}{planned}.",
         "diverged": f"Diverged: stopped after {taken}{planned}.",
         "out-of-budget": f"Out of budget after {taken}{planned}.",
@@ -38,8 +38,12 @@ def verdict(data: ReportData) -> tuple[str, ...]:
 
 def _why_stopped(data: ReportData) -> str:
     cause = data.end.cause.strip().rstrip(".")
-    shorter = data.end.status == "finished" and data.steps < (data.budget_steps or 0)
-    return f"Why: {cause}." if cause and (shorter or data.end.status == "diverged") else ""
+    told = _fewer_steps(data) if data.end.status == "finished" else data.end.status == "diverged"
+    return f"Why: {cause}." if cause and told else ""
+
+
+def _fewer_steps(data: ReportData) -> bool:
+    return data.steps < (data.budget_steps or 0)
 
 
 def _rate(data: ReportData) -> str:
